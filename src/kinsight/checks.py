@@ -1,0 +1,21 @@
+"""Small checks used at every border: a value among choices, a positive number."""
+
+from collections.abc import Collection
+from typing import Any
+
+from kinsight.errors import ArgumentError
+
+
+def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """``value`` if it is among ``choices``, else an ArgumentError that lists them."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ArgumentError(f"{name}: expected one of {listed}, got {value!r}")
+    return value
+
+
+def positive(name: str, value: Any) -> int:
+    """``value`` as an integer of at least one."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
+        raise ArgumentError(f"{name}: expected a whole number of at least 1, got {value!r}")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Kernel values from tangent features: whitening, Gram blocks, density, neighbours, sources."""

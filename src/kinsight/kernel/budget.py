@@ -1,0 +1,44 @@
+"""How much memory a computation may take, and how many samples go through the network at once."""
+
+import os
+
+import torch
+
+from kinsight.errors import ArgumentError, OutputSizeError
+
+_LARGEST_BATCH = 128
+_LARGEST_BATCH_HALF = 32  # bfloat16 tells the owners of rows apart up to here
+
+
+def memory_budget(asked: int | None, device: torch.device) -> int:
+    """``asked`` bytes, or a quarter of what the machine (or the GPU) has."""
+    if asked is not None:
+        if isinstance(asked, bool) or asked < 1 << 20:
+            raise ArgumentError(
+                f"memory_budget: expected bytes, at least {1 << 20:,} (1 MiB), got {asked!r}"
+            )
+        return int(asked)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 4
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def batch_size_for(bytes_per_sample: int, budget: int, dtype: torch.dtype) -> int:
+    """Samples a batch so that capturing one takes at most an eighth of the budget."""
+    largest = _LARGEST_BATCH_HALF if dtype in (torch.float16, torch.bfloat16) else _LARGEST_BATCH
+    return max(1, min(largest, budget // 8 // max(bytes_per_sample, 1)))
+
+
+def refuse_oversize(what: str, sizes: tuple[int, ...], itemsize: int, budget: int) -> None:
+    """Raise OutputSizeError if a tensor of ``sizes`` does not fit the budget."""
+    needed = itemsize
+    for size in sizes:
+        needed *= size
+    if needed > budget:
+        shape = "×".join(f"{size:,}" for size in sizes)
+        raise OutputSizeError(
+            f"{what} would hold {shape} numbers, {needed / 2**30:.1f} GiB, more than the memory "
+            f"budget of {budget / 2**30:.1f} GiB; reduce the output (ks.outputs.OwnClass()), "
+            "estimate it (output=ks.outputs.Probes() with normalization='trace'), ask for fewer "
+            "samples at a time, or raise memory_budget="
+        )

@@ -1,0 +1,1 @@
+"""The network as a function: batches in, one row of outputs per sample out, checks first."""

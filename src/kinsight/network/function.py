@@ -1,0 +1,231 @@
+"""The network and what is asked of it as one function f: batch -> (B, D)."""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from kinsight.errors import ArgumentError, NetworkError, OutputError
+from kinsight.network.batches import Batch, batch_length
+from kinsight.network.parameters import ParameterChoice, Selection, select_parameters
+
+OutputFunction = Callable[[Any, Batch], Tensor]
+LABEL_KEYS = ("labels", "label")
+
+
+class NetworkFunction:
+    """f(x) in R^D for every sample of a batch, with the parameters it is differentiated by.
+
+    Args:
+        model: the trained network; wrappers (compile, DataParallel, DDP, PEFT) are taken off.
+        output: what is asked of it, ``None`` or ``(outputs, batch) -> (B,) or (B, D)``.
+        parameters: which parameters count, see :func:`select_parameters`.
+        dtype, device: another precision or place; the model itself is then copied, not changed.
+        forward: ``(model, batch) -> outputs`` where the default reading of a batch does not fit.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        output: OutputFunction | None = None,
+        parameters: ParameterChoice = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        forward: Callable[[nn.Module, Batch], Any] | None = None,
+    ):
+        self.model = _in_place(unwrap(model), dtype, device)
+        self.output = output
+        self.forward = forward
+        self.selection: Selection = select_parameters(self.model, parameters)
+        first = next(iter(self.selection.chosen.values()))
+        self.device, self.dtype = first.device, first.dtype
+        self._required = _required_arguments(self.model)
+
+    def outputs(self, batch: Batch) -> Any:
+        """What the network itself returns for ``batch``."""
+        with _differentiable_operators(self.model):
+            if self.forward is not None:
+                return self.forward(self.model, batch)
+            if isinstance(batch, Tensor):
+                return self.model(batch)
+            if isinstance(batch, Mapping):
+                accepted = _accepted_keywords(self.model)
+                kept = {k: v for k, v in batch.items() if accepted is None or k in accepted}
+                return self.model(**{k: v for k, v in kept.items() if k not in LABEL_KEYS})
+            return self.model(*batch[: self._required])
+
+    def to_rows(self, outputs: Any, batch: Batch) -> Tensor:
+        """f: what the output function makes of the network's outputs, as (B, D)."""
+        output = self.output
+        value = tensor_output(outputs) if output is None else output(outputs, batch)
+        return _as_rows(value, batch_length(batch))
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """f(x): (B, D)."""
+        return self.to_rows(self.outputs(batch), batch)
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch on the network's device, its real numbers in the network's precision."""
+        if isinstance(batch, Mapping):
+            batch = dict(batch)
+
+        def move(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            real = self.dtype if leaf.is_floating_point() else None
+            return leaf.to(self.device, real)
+
+        return tree_map(move, batch)
+
+
+def unwrap(model: Any) -> nn.Module:
+    """The network inside torch.compile, DataParallel, DDP and PEFT wrappers.
+
+    Raises:
+        NetworkError: a ScriptModule, or something that is no ``torch.nn.Module``.
+    """
+    if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+        raise NetworkError(
+            "expected a torch.nn.Module, got a ScriptModule, whose operators autograd cannot "
+            "show; pass the module it was scripted or traced from, with load_state_dict"
+        )
+    if not isinstance(model, nn.Module):
+        raise NetworkError(
+            f"expected a torch.nn.Module, got {type(model).__name__}; "
+            "wrap a function and its parameters in a module"
+        )
+    if hasattr(model, "_orig_mod"):
+        return unwrap(model._orig_mod)
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return unwrap(model.module)
+    if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
+        prompt = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
+        return model if prompt else unwrap(model.get_base_model())
+    return model
+
+
+def tensor_output(outputs: Any) -> Tensor:
+    """The one tensor a network returned: itself, or the logits of a Hugging Face output."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else None
+    logits = getattr(outputs, "logits", None) if logits is None else logits
+    if isinstance(logits, Tensor):
+        return logits
+    what = type(outputs).__name__
+    if isinstance(outputs, (tuple, list)):
+        what = f"a {what} of {len(outputs)}"
+    raise OutputError(
+        f"expected a network that returns a tensor or has .logits, got {what}; say which part "
+        "is meant, for example output=lambda outputs, batch: outputs[0]"
+    )
+
+
+def _as_rows(value: Any, length: int) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise OutputError(
+            f"expected the output function to return a tensor, got {type(value).__name__}"
+        )
+    if value.is_complex():
+        raise OutputError(
+            "expected real outputs, got complex ones; take torch.view_as_real(z).flatten(1), "
+            "the modulus or the phase in the output function"
+        )
+    if not value.is_floating_point():
+        raise OutputError(
+            f"expected floating-point outputs, got {value.dtype}; "
+            "an integer such as argmax has no gradient, return the logits"
+        )
+    if value.dim() == 0 or value.shape[0] != length:
+        raise OutputError(
+            f"expected one row per sample, shape ({length}, …), got {tuple(value.shape)}; "
+            "do not average or sum over the batch (reduction='none')"
+        )
+    rows = value.reshape(length, -1)
+    if rows.shape[1] == 0:
+        raise OutputError(f"expected at least one number per sample, got {tuple(value.shape)}")
+    return rows
+
+
+def _in_place(
+    model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None
+) -> nn.Module:
+    if dtype is not None and not dtype.is_floating_point:
+        raise ArgumentError(f"dtype: expected a floating-point type, got {dtype}")
+    tensors = [*model.parameters(), *model.buffers()]
+    other = any(
+        (dtype is not None and t.is_floating_point() and t.dtype != dtype)
+        or (device is not None and t.device != torch.device(device))
+        for t in tensors
+    )
+    return copy.deepcopy(model).to(device=device, dtype=dtype) if other else model
+
+
+def _required_arguments(model: nn.Module) -> int:
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return 1
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+    kinds = [p for p in signature.parameters.values() if p.kind in positional]
+    return max(1, sum(p.default is inspect.Parameter.empty for p in kinds))
+
+
+def _accepted_keywords(model: nn.Module) -> set[str] | None:
+    signature = inspect.signature(model.forward)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
+        return None
+    return set(signature.parameters)
+
+
+@contextmanager
+def _differentiable_operators(model: nn.Module) -> Iterator[None]:
+    """Open up operators that hide their parts: fused recurrent layers, fast paths, compilation.
+
+    oneDNN and cuDNN are switched off inside recurrent layers alone; convolutions keep them.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        for module in model.modules():
+            if isinstance(module, nn.RNNBase):
+                stack.enter_context(_unfused(module))
+        if any(getattr(m, "_compiled_call_impl", None) is not None for m in model.modules()):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+@contextmanager
+def _unfused(module: nn.RNNBase) -> Iterator[None]:
+    before: list[tuple[bool, bool]] = []
+
+    def enter(*_: Any) -> None:
+        before.append((torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()))
+        torch._C._set_mkldnn_enabled(False)
+        torch._C._set_cudnn_enabled(False)
+
+    def leave(*_: Any) -> None:
+        if before:
+            mkldnn, cudnn = before.pop()
+            torch._C._set_mkldnn_enabled(mkldnn)
+            torch._C._set_cudnn_enabled(cudnn)
+
+    hooks = [
+        module.register_forward_pre_hook(enter),
+        module.register_forward_hook(leave, always_call=True),
+    ]
+    try:
+        yield
+    finally:
+        leave()
+        for hook in hooks:
+            hook.remove()

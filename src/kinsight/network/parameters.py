@@ -1,0 +1,122 @@
+"""Which parameters the kernel differentiates: by name, glob or predicate, each one once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+
+from kinsight.errors import ArgumentError, ParameterError
+
+ParameterChoice = None | str | Sequence[str] | Callable[[str, nn.Parameter], bool]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen parameters by name (tied ones once) and the names that were left out."""
+
+    chosen: dict[str, nn.Parameter]
+    frozen: tuple[str, ...]  # requires_grad is False and nobody named them
+    excluded: tuple[str, ...]  # trainable, but not chosen
+
+    @property
+    def numel(self) -> int:
+        """P: how many numbers are differentiated."""
+        return sum(parameter.numel() for parameter in self.chosen.values())
+
+    @contextmanager
+    def differentiable(self):
+        """Let autograd see the chosen parameters, and only these, for the time of a pass."""
+        touched = [p for p in self.chosen.values() if not p.requires_grad]
+        for parameter in touched:
+            parameter.requires_grad_(True)
+        try:
+            yield
+        finally:
+            for parameter in touched:
+                parameter.requires_grad_(False)
+
+
+def select_parameters(model: nn.Module, choice: ParameterChoice = None) -> Selection:
+    """Resolve ``choice`` against the named parameters of ``model``.
+
+    ``None`` takes every parameter with ``requires_grad``; a string or a list of strings takes
+    names and globs (``"encoder.*.weight"``), frozen ones included, because they were asked for;
+    a predicate ``(name, parameter) -> bool`` decides alone.
+
+    Raises:
+        ParameterError: a pattern matches nothing, or nothing is left.
+    """
+    named = dict(model.named_parameters())
+    if not named:
+        raise ParameterError(
+            f"expected a network with parameters, got {type(model).__name__} without any; "
+            "a function without parameters has no tangent kernel"
+        )
+    _refuse_unfit(named)
+    if choice is None:
+        chosen = {name: p for name, p in named.items() if p.requires_grad}
+        if not chosen:
+            raise ParameterError(
+                f"expected trainable parameters, got {len(named)} frozen ones (requires_grad is "
+                'False); name them with parameters=["*"] or call model.requires_grad_(True)'
+            )
+    elif callable(choice):
+        chosen = {name: p for name, p in named.items() if choice(name, p)}
+    elif isinstance(choice, str):
+        chosen = _by_pattern(named, [choice])
+    elif isinstance(choice, Iterable):
+        chosen = _by_pattern(named, list(choice))
+    else:
+        raise ArgumentError(
+            f"parameters: expected None, names, globs or a predicate, got {type(choice).__name__}"
+        )
+    if not chosen:
+        raise ParameterError(
+            f"the predicate chose none of the {len(named)} parameters; "
+            "it must return True for at least one (name, parameter)"
+        )
+    rest = [name for name in named if name not in chosen]
+    return Selection(
+        chosen,
+        frozen=tuple(name for name in rest if not named[name].requires_grad),
+        excluded=tuple(name for name in rest if named[name].requires_grad),
+    )
+
+
+def _by_pattern(named: dict[str, nn.Parameter], patterns: list[str]) -> dict[str, nn.Parameter]:
+    chosen: set[str] = set()
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ArgumentError(f"parameters: expected names or globs, got {pattern!r}")
+        hits = {name for name in named if fnmatchcase(name, pattern)}
+        if not hits:
+            some = ", ".join(list(named)[:5])
+            raise ParameterError(
+                f"parameters: {pattern!r} matches none of the {len(named)} parameters; "
+                f"their names look like {some}"
+            )
+        chosen |= hits
+    return {name: parameter for name, parameter in named.items() if name in chosen}
+
+
+def _refuse_unfit(named: dict[str, nn.Parameter]) -> None:
+    for name, parameter in named.items():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ParameterError(
+                f"parameter {name!r} of a lazy layer has no shape yet; "
+                "run the network once on real data before asking for its kernel"
+            )
+        if parameter.device.type == "meta":
+            raise ParameterError(
+                f"parameter {name!r} is on the meta device and has no values; load the weights"
+            )
+    floating = (p.is_floating_point() or p.is_complex() for p in named.values())
+    if not any(floating):
+        dtypes = sorted({str(p.dtype) for p in named.values()}, key=str)
+        raise ParameterError(
+            f"expected floating-point parameters, got {', '.join(dtypes)}; "
+            f"quantised networks have no gradient, use the {torch.float32} original"
+        )

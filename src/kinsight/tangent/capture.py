@@ -1,0 +1,259 @@
+"""One forward pass and D backward passes: every parameter's share of J for a batch, in blocks.
+
+Every new wiring of the graph is checked against autograd before it is trusted: a random
+combination Σ c_bd ∂f_d(x_b)/∂θ from the blocks must equal the one that backward gives.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from kinsight.errors import NetworkError, UnreachableParameterError
+from kinsight.network.batches import Batch, batch_length
+from kinsight.network.function import NetworkFunction
+from kinsight.tangent.blocks import Block, Dense, add_up
+from kinsight.tangent.coverage import Treatment
+from kinsight.tangent.fallback import one_sample_at_a_time
+from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, read_graph
+from kinsight.tangent.ownership import Cotangents
+from kinsight.tangent.pullback import pull_back
+from kinsight.tangent.rules import Use, rule_for
+from kinsight.tangent.rules.registry import operator_of
+from kinsight.tangent.uses import Map, Meeting, find_uses, wiring
+
+_PROBE = 6  # samples on which a new wiring is read and checked
+_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
+_HALF_TOLERANCE = 5e-2
+
+
+@dataclass(frozen=True)
+class Features:
+    """J for a batch, (B, D, P) in blocks by parameter, with f(x) and which samples are unfit."""
+
+    values: Tensor  # (B, D)
+    blocks: dict[str, Block]
+    bad: Tensor  # (B,) bool: output not finite
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def bytes(self) -> int:
+        """Memory held by the blocks."""
+        return sum(block.bytes for block in self.blocks.values())
+
+    def mapped(self, change) -> "Features":
+        """The same with every block changed."""
+        return replace(self, blocks={name: change(block) for name, block in self.blocks.items()})
+
+
+@dataclass
+class Capture:
+    """Turns batches into :class:`Features`; remembers how the network is wired."""
+
+    function: NetworkFunction
+    treatment: dict[str, Treatment] = field(default_factory=dict)
+    _maps: dict[Hashable, list[Map]] = field(default_factory=dict)
+    _distrusted: set[str] = field(default_factory=set)
+
+    def __call__(self, batch: Batch) -> Features:
+        """Features of a batch that is already in place.
+
+        Cost: one forward pass and D backward passes without weight gradients. A wiring that is
+        new adds two backward passes and one check on six samples; one that routes by data adds
+        two backward passes to every batch.
+
+        Raises:
+            UnreachableParameterError: f depends on none of the chosen parameters.
+        """
+        with torch.enable_grad(), self.function.selection.differentiable():
+            rows = self.function(batch)
+            graph = self._graph(rows)
+            found = self._known(graph, len(rows)) or self._learn(batch, graph, len(rows))
+            if found is None and len(rows) == 1:  # alone, a sample cannot show what is its own
+                return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
+            return self._features(graph, rows, found or self._read(graph, rows))
+
+    def _graph(self, rows: Tensor) -> Graph:
+        graph = read_graph(rows, self.function.selection.chosen)
+        if not graph.used:
+            raise UnreachableParameterError(
+                "expected an output that depends on the chosen parameters, got one that depends "
+                "on none of them; check the output function (detach, argmax, no_grad) and "
+                "parameters="
+            )
+        return graph
+
+    def _known(self, graph: Graph, batch: int) -> Map | None:
+        for known in self._maps.get(wiring(graph), ()):
+            if known.fits(graph, batch):
+                return known.resized(batch)
+        return None
+
+    def _learn(self, batch: Batch, graph: Graph, length: int) -> Map | None:
+        """Read a few samples; what they show with certainty holds for all batches wired alike."""
+        probe = _repeat(batch, [i % length for i in range(_PROBE)])
+        rows = self.function(probe)
+        small = self._graph(rows)
+        found = find_uses(small, rows)
+        if self._check(small, rows, found) and found.certain:
+            self._maps.setdefault(wiring(small), []).append(found)
+        return self._known(graph, length)
+
+    def _read(self, graph: Graph, rows: Tensor) -> Map:
+        """The owners in this very batch, for wirings that depend on the data."""
+        found = find_uses(graph, rows)
+        self._check(graph, rows, found)
+        return found
+
+    def _check(self, graph: Graph, rows: Tensor, found: Map) -> bool:
+        """Blocks against autograd, parameter by parameter; False if that could not be done."""
+        wrong = self._wrong(graph, rows, found)
+        if wrong is None:
+            return False
+        if wrong:
+            self._distrusted |= wrong
+            wrong = self._wrong(graph, rows, found)
+        if wrong:
+            raise NetworkError(
+                f"the gradient of {', '.join(sorted(wrong))} cannot be split into samples: the "
+                "parts do not add up to what autograd gives for the batch. Some operator ties "
+                "samples together or is not differentiable twice alike; try batch_size=1"
+            )
+        return True
+
+    def _wrong(self, graph: Graph, rows: Tensor, found: Map) -> set[str] | None:
+        features = self._features(graph, rows, found)
+        if bool(features.bad.any()):
+            return None
+        weights = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), seed=1).scaled  # (B, D)
+        exempt = _scaled_by_batch(graph)
+        names = [name for name in features.blocks if name not in exempt]
+        chosen = self.function.selection.chosen
+        reference = torch.autograd.grad(
+            rows, [chosen[n] for n in names], weights, retain_graph=True, allow_unused=True
+        )
+        limit = _TOLERANCE.get(rows.dtype, _HALF_TOLERANCE)
+        wrong = set()
+        for name, expected in zip(names, reference, strict=True):
+            mixed = features.blocks[name].mix(weights[:, None])
+            scale = mixed.own_gram().flatten().clamp_min(0).sqrt().sum()
+            got = mixed.summed()[0]
+            if not bool(got.isfinite().all()):
+                return None
+            want = torch.zeros_like(got) if expected is None else _real(expected.detach()).to(got)
+            if not (got - want).norm() <= limit * scale:
+                wrong.add(name)
+        return wrong
+
+    def _features(self, graph: Graph, rows: Tensor, found: Map) -> Features:
+        deltas = _deltas(graph, rows, found)
+        by_source: dict[Edge, list[Block]] = {}
+        with torch.no_grad():
+            for meeting in found.meetings:
+                block = self._block(graph, meeting, deltas, len(rows))
+                if block is not None:
+                    source = (graph.order[meeting.source[0]], meeting.source[1])
+                    by_source.setdefault(source, []).append(block)
+            del deltas
+            by_name: dict[str, list[Block]] = {}
+            for source, blocks in by_source.items():
+                for name, block in pull_back(graph, source, add_up(blocks)).items():
+                    by_name.setdefault(name, []).append(_realized(block))
+            merged = {name: add_up(blocks) for name, blocks in by_name.items()}
+        values = rows.detach()
+        return Features(values, merged, ~values.isfinite().all(1))
+
+    def _block(self, graph: Graph, meeting: Meeting, deltas: dict, batch: int) -> Block | None:
+        node = graph.order[meeting.node]
+        source = (graph.order[meeting.source[0]], meeting.source[1])
+        shape = edge_shape(*source)
+        given = {number: deltas[node, number] for number in meeting.owners}
+        if all(d is None for ds in given.values() for d in ds):
+            return None
+        rule, block = rule_for(node), None
+        names = _names_behind(graph, source)
+        zero_only = set(given) == {0} and all(d is not None for d in given[0])
+        real = not any(d.is_complex() for ds in given.values() for d in ds if d is not None)
+        if rule is not None and zero_only and real and not names & self._distrusted:
+            use = Use(node, meeting.slot, shape, given[0], meeting.owners[0], batch)
+            block = rule(use)
+        for name in names:
+            treatment = self.treatment.setdefault(name, Treatment())
+            treatment.add(operator_of(node), by_rule=block is not None)
+        if block is None:
+            value = one_sample_at_a_time(node, meeting.slot, shape, given, meeting.owners, batch)
+            block = Dense(value.flatten(2))
+        return block
+
+
+def _deltas(graph: Graph, rows: Tensor, found: Map) -> dict[Edge, tuple[Tensor | None, ...]]:
+    edges = list({(graph.order[m.node], n): None for m in found.meetings for n in m.owners})
+    columns = []
+    for d in range(rows.shape[1]):
+        one = torch.zeros_like(rows)
+        one[:, d] = 1
+        columns.append(
+            torch.autograd.grad(
+                rows, [edge(*e) for e in edges], one, retain_graph=True, allow_unused=True
+            )
+        )
+    return {e: tuple(_wide(c[i]) for c in columns) for i, e in enumerate(edges)}
+
+
+def _wide(delta: Tensor | None) -> Tensor | None:
+    """Half precision overflows before normalisation: sums are taken in float32."""
+    if delta is not None and delta.is_sparse:
+        delta = delta.to_dense()
+    if delta is not None and delta.dtype in (torch.float16, torch.bfloat16):
+        return delta.float()
+    return delta
+
+
+def _names_behind(graph: Graph, source: Edge) -> set[str]:
+    seen, stack, names = set(), [source[0]], set()
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in graph.parameter:
+            names.add(graph.parameter[node])
+        stack.extend(n for n, _ in node.next_functions if n is not None)
+    return names
+
+
+def _scaled_by_batch(graph: Graph) -> set[str]:
+    """Embeddings whose gradient torch divides by frequencies in the batch: no sum of samples."""
+    names: set[str] = set()
+    for node in graph.order:
+        if getattr(node, "_saved_scale_grad_by_freq", False):
+            names |= _names_behind(graph, (node, 0))
+    return names
+
+
+def _real(value: Tensor) -> Tensor:
+    value = value.to_dense() if value.is_sparse else value
+    return (torch.view_as_real(value) if value.is_complex() else value).flatten()
+
+
+def _realized(block: Block) -> Block:
+    if isinstance(block, Dense) and block.value.is_complex():
+        return Dense(torch.view_as_real(block.value).flatten(2))
+    return block
+
+
+def _keep(features: Features, samples: Tensor) -> Features:
+    kept = features.mapped(lambda block: block.keep(samples))
+    return replace(kept, values=features.values[samples], bad=features.bad[samples])
+
+
+def _repeat(batch: Batch, indices: list[int]) -> Batch:
+    if batch_length(batch) == 0:
+        return batch
+    return tree_map(
+        lambda t: t[torch.tensor(indices, device=t.device)] if isinstance(t, Tensor) else t, batch
+    )

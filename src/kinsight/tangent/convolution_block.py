@@ -1,0 +1,144 @@
+"""J of a convolution's weight from the layer's input and output-gradients."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kinsight.tangent import plan
+from kinsight.tangent.blocks import Block, Dense, Outer
+
+_CHUNK = 1 << 25  # bytes of patches unfolded at a time: they stay in the last-level cache
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution of any rank: sizes per spatial dimension, and groups."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+def patches(value: Tensor, geometry: Geometry, sizes: tuple[int, ...]) -> Tensor:
+    """The input seen by every output position: (B, C, *size) -> (B, G, C/G·k, L)."""
+    if any(geometry.padding):
+        pad = [p for size in reversed(geometry.padding) for p in (size, size)]
+        value = functional.pad(value, pad)
+    batch, channels = value.shape[:2]
+    space = value.stride()[2:]
+    view = value.as_strided(
+        (batch, channels, *geometry.kernel, *sizes),
+        (
+            *value.stride()[:2],
+            *(s * d for s, d in zip(space, geometry.dilation, strict=True)),
+            *(s * d for s, d in zip(space, geometry.stride, strict=True)),
+        ),
+        value.storage_offset(),
+    )
+    return view.reshape(batch, geometry.groups, -1, torch.Size(sizes).numel())
+
+
+@dataclass(frozen=True)
+class Convolution(Block):
+    """Σ over positions of patch ⊗ output-gradient. Input (B, C, *size), δ (B, D, O, *sizes)."""
+
+    value: Tensor
+    delta: Tensor
+    geometry: Geometry
+
+    @property
+    def bytes(self) -> int:
+        return self.value.nbytes + self.delta.nbytes
+
+    @property
+    def shape(self) -> plan.Shape:
+        """The sizes that the plan counts with."""
+        groups = self.geometry.groups
+        taps = torch.Size(self.geometry.kernel).numel()
+        return plan.Shape(
+            groups,
+            self.delta.shape[3:].numel(),
+            self.value.shape[1] // groups * taps,
+            self.delta.shape[2] // groups,
+            self.delta.shape[1],
+        )
+
+    def dense(self) -> Tensor:
+        sizes = self.delta.shape[3:]
+        shape = self.shape
+        delta = self.delta.flatten(3).unflatten(2, (shape.groups, -1))  # (B, D, G, O, L)
+        sample = shape.groups * shape.inputs * shape.positions * self.value.element_size()
+        step = max(1, _CHUNK // sample)
+        result = self.value.new_empty(len(self.value), shape.rows, shape.entries // shape.rows)
+        for i in range(0, len(self.value), step):
+            seen = patches(self.value[i : i + step], self.geometry, sizes)  # (b, G, I, L)
+            product = delta[i : i + step] @ seen.mT[:, None]  # (b, D, G, O, I)
+            result[i : i + step] = product.flatten(2)
+        return result
+
+    def outer(self) -> Outer:
+        """The same with the patches written out."""
+        seen = patches(self.value, self.geometry, self.delta.shape[3:])
+        delta = self.delta.flatten(3).unflatten(2, (self.geometry.groups, -1))
+        return Outer(seen.mT, delta.mT, flipped=True)
+
+    def mix(self, weights: Tensor) -> Block:
+        mixed = weights.to(self.delta.dtype) @ self.delta.flatten(2)
+        return replace(self, delta=mixed.unflatten(2, self.delta.shape[2:]))
+
+    def peak(self) -> Tensor:
+        left = self.value.flatten(1).abs().amax(1)
+        return left * self.delta.flatten(1).abs().amax(1)
+
+    def keep(self, samples: Tensor) -> Block:
+        return replace(self, value=self.value[samples], delta=self.delta[samples])
+
+    def clean(self, bad: Tensor) -> Block:
+        flat = bad.reshape(-1, *[1] * (self.value.dim() - 1))
+        return replace(
+            self,
+            value=self.value.masked_fill(flat, 0.0),
+            delta=self.delta.masked_fill(flat[:, None], 0.0),
+        )
+
+    def settled(self, pairs: int) -> Block:
+        if plan.dense_is_cheaper(self.shape, pairs):
+            return Dense(self.dense())
+        return self.outer()
+
+    def own_gram(self) -> Tensor:
+        if plan.dense_is_cheaper(self.shape, 1):
+            return super().own_gram()
+        return self.outer().own_gram()
+
+    def summed(self) -> Tensor:
+        weight = self.value.new_empty(
+            self.delta.shape[2], self.value.shape[1] // self.geometry.groups, *self.geometry.kernel
+        )
+        rank = len(self.geometry.kernel)
+        rows = []
+        for d in range(self.delta.shape[1]):
+            _, gradient, _ = torch.ops.aten.convolution_backward(
+                self.delta[:, d].contiguous(), self.value, weight, None, self.geometry.stride,
+                self.geometry.padding, self.geometry.dilation, False, [0] * rank,
+                self.geometry.groups, [False, True, False],
+            )  # fmt: skip
+            rows.append(gradient.flatten())
+        return torch.stack(rows)
+
+    def contract(self, direction: Tensor) -> Tensor:
+        g = self.geometry
+        shape = (-1, self.value.shape[1] // g.groups, *g.kernel)
+        total = self.value.new_zeros(len(self.value))
+        rank = len(g.kernel)
+        for d, flat in enumerate(direction):
+            moved = torch.ops.aten.convolution(
+                self.value, flat.reshape(shape), None, g.stride, g.padding, g.dilation, False,
+                [0] * rank, g.groups,
+            )  # fmt: skip
+            total += (moved * self.delta[:, d]).flatten(1).sum(1)
+        return total

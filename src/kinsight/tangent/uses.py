@@ -1,0 +1,167 @@
+"""Where each parameter meets the data: the first operator whose result single samples own.
+
+Operators that see parameters alone (transposes, weight norm, W + B A) give effective weights,
+shared by all samples. The first operator whose output is owned by single samples is a *use*.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kinsight.tangent.graph import Edge, Graph, Node, edge, edge_shape
+from kinsight.tangent.ownership import Cotangents, Evidence, Layout, OwnedRows
+from kinsight.tangent.rules.registry import operator_of
+
+# One-operand operators that rearrange a weight: their consumers are judged in the same round.
+REARRANGING = frozenset(
+    (
+        *("T", "Transpose", "Permute", "View", "UnsafeView", "Reshape", "ReshapeAlias"),
+        *("Unsqueeze", "Squeeze", "Slice", "Select", "Split", "UnsafeSplit", "SplitWithSizes"),
+        *("Unbind", "Clone", "ToCopy", "Alias", "Detach"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A use by position in the graph's order, so that it holds for every pass wired alike."""
+
+    node: int
+    slot: int
+    source: tuple[int, int]  # the effective weight: position of its node, output number
+    owners: dict[int, Layout | OwnedRows]  # per output of the node
+
+
+@dataclass(frozen=True)
+class Map:
+    """All meetings of one graph."""
+
+    meetings: tuple[Meeting, ...]
+    certain: bool
+
+    def fits(self, graph: Graph, batch: int) -> bool:
+        """Whether the owners found on another batch size describe this graph's shapes too."""
+        for meeting in self.meetings:
+            for number, owner in meeting.owners.items():
+                shape = edge_shape(graph.order[meeting.node], number)
+                if not isinstance(owner, Layout) or owner.dim >= len(shape):
+                    return False
+                if shape[owner.dim] != owner.outer * batch * owner.inner:
+                    return False
+        return True
+
+    def resized(self, batch: int) -> "Map":
+        """The same owners for a batch of another size."""
+        meetings = tuple(
+            Meeting(m.node, m.slot, m.source, {n: _resize(o, batch) for n, o in m.owners.items()})
+            for m in self.meetings
+        )
+        return Map(meetings, self.certain)
+
+
+def _resize(owner: Layout | OwnedRows, batch: int) -> Layout | OwnedRows:
+    return (
+        Layout(owner.dim, owner.outer, owner.inner, batch) if isinstance(owner, Layout) else owner
+    )
+
+
+def wiring(graph: Graph) -> Hashable:
+    """Equal for two passes with the same operators and wires, whatever their shapes."""
+    place = {node: i for i, node in enumerate(graph.order)}
+    return tuple(
+        (
+            node.name(),
+            graph.parameter.get(node),
+            *((place.get(n, -1), number) for n, number in node.next_functions),
+        )
+        for node in graph.order
+    )
+
+
+def find_uses(graph: Graph, rows: Tensor) -> Map:
+    """Judge the outputs downstream of the parameters, round by round, until all are owned.
+
+    Cost: two backward passes a round; one round for plain layers, one more for every operator
+    between a parameter and its use that is not a mere rearrangement.
+    """
+    batch, outputs = rows.shape
+    cotangents = Cotangents(batch, outputs, rows.detach())
+    routed = graph.routes_by_data()
+    place = {node: i for i, node in enumerate(graph.order)}
+    shared: set[Node] = set(graph.parameter)
+    judged: dict[Node, dict[int, Evidence]] = {}
+    certain = True
+    while True:
+        waiting = _waiting(graph, shared, judged)
+        if not waiting:
+            break
+        found = _judge(graph, rows, cotangents, waiting, routed)
+        for node in waiting:  # topological: an effective weight is known before its consumers
+            if not any(n in shared for n, _ in node.next_functions if n is not None):
+                continue
+            judged[node] = found[node]
+            if node is graph.root[0]:
+                judged[node] = {graph.root[1]: Evidence(Layout(0, 1, 1, batch), True)}
+            certain &= all(evidence.certain for evidence in judged[node].values())
+            if not _owned(judged[node]):
+                shared.add(node)
+    meetings = [
+        Meeting(place[node], slot, (place[source], number), _owners(evidence))
+        for node, evidence in judged.items()
+        if _owned(evidence)
+        for slot, (source, number) in enumerate(node.next_functions)
+        if source is not None and source in shared
+    ]
+    return Map(tuple(meetings), certain)
+
+
+def _waiting(graph: Graph, shared: set[Node], judged: dict) -> list[Node]:
+    """Consumers of effective weights, looking through mere rearrangements, in graph order."""
+    waiting: set[Node] = set()
+    stack = list(shared)
+    while stack:
+        for consumer, _, _ in graph.consumers.get(stack.pop(), ()):
+            if consumer in judged or consumer in waiting:
+                continue
+            waiting.add(consumer)
+            if operator_of(consumer) in REARRANGING:
+                stack.append(consumer)
+    return [node for node in graph.order if node in waiting]
+
+
+def _judge(
+    graph: Graph, rows: Tensor, cotangents: Cotangents, nodes: list[Node], routed: bool
+) -> dict[Node, dict[int, Evidence]]:
+    edges: list[Edge] = []
+    for node in nodes:
+        numbers = {number for _, _, number in graph.consumers.get(node, ())}
+        if node is graph.root[0]:
+            numbers.add(graph.root[1])
+        edges += [(node, number) for number in sorted(numbers)]
+    gradients = [
+        torch.autograd.grad(
+            rows, [edge(*e) for e in edges], cotangent, retain_graph=True, allow_unused=True
+        )
+        for cotangent in (cotangents.plain, cotangents.scaled)
+    ]
+    found: dict[Node, dict[int, Evidence]] = {node: {} for node in nodes}
+    for (node, number), plain, scaled in zip(edges, *gradients, strict=True):
+        found[node][number] = cotangents.judge(_full(plain), _full(scaled), routed)
+    return found
+
+
+def _full(gradient: Tensor | None) -> Tensor | None:
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+
+
+def _owners(evidence: dict[int, Evidence]) -> dict[int, Layout | OwnedRows]:
+    return {n: e.owner for n, e in evidence.items() if e.owner is not None}
+
+
+def _owned(evidence: dict[int, Evidence]) -> bool:
+    """Owned by samples: at least one output is, and none is known to be mixed."""
+    owners = _owners(evidence)
+    mixed = any(e.owner is None and e.certain and n not in owners for n, e in evidence.items())
+    return bool(owners) and not (mixed and len(evidence) > len(owners))
