@@ -6,10 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kinsight.tangent.blocks import Block, Dense
+from kinsight.tangent.blocks import Block, Dense, Joined
 from kinsight.tangent.capture import Features
 
 Normalization = Literal["whitened", "trace"] | None
+
+JOINED = ""  # no parameter has this name
 
 _SMALL = {torch.float32: 1e-24, torch.float64: 1e-200}
 
@@ -103,8 +105,8 @@ def _dtype(features: Features) -> torch.dtype:
 def settled(features: Features, pairs: int) -> Features:
     """Blocks in the form cheapest for ``pairs`` products a sample; dense ones joined into one."""
     blocks = {name: block.settled(pairs) for name, block in features.blocks.items()}
-    dense = [block.value for block in blocks.values() if isinstance(block, Dense)]
-    rest: dict[str, Block] = {n: b for n, b in blocks.items() if not isinstance(b, Dense)}
+    dense = {name: block for name, block in blocks.items() if isinstance(block, Dense)}
+    rest: dict[str, Block] = {n: b for n, b in blocks.items() if n not in dense}
     if dense:
-        rest["dense"] = Dense(dense[0] if len(dense) == 1 else torch.cat(dense, 2))
+        rest[JOINED] = Joined.of(dense)
     return replace(features, blocks=rest)

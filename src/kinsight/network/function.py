@@ -103,9 +103,10 @@ def unwrap(model: Any) -> nn.Module:
         return unwrap(model._orig_mod)
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return unwrap(model.module)
-    if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
+    get_base_model: Any = getattr(model, "get_base_model", None)
+    if hasattr(model, "peft_config") and get_base_model is not None:
         prompt = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
-        return model if prompt else unwrap(model.get_base_model())
+        return model if prompt else unwrap(get_base_model())
     return model
 
 

@@ -7,7 +7,7 @@ weighted sum over samples, and the contraction with a direction U in parameter s
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -105,6 +105,35 @@ class Dense(Block):
 
     def clean(self, bad: Tensor) -> Block:
         return Dense(self.value.masked_fill(bad[:, None, None], 0.0))
+
+
+@dataclass(frozen=True)
+class Joined(Dense):
+    """Several parameters' gradients side by side, so that one matrix product serves them all."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, blocks: dict[str, Dense]) -> "Joined":
+        """The given blocks in one, in their order."""
+        values = [block.value for block in blocks.values()]
+        value = values[0] if len(values) == 1 else torch.cat(values, 2)
+        return cls(value, tuple(blocks), tuple(v.shape[2] for v in values))
+
+    def parts(self) -> dict[str, Block]:
+        """One block per parameter again, without a copy."""
+        pieces = self.value.split(self.sizes, 2)
+        return {name: Dense(piece) for name, piece in zip(self.names, pieces, strict=True)}
+
+    def mix(self, weights: Tensor) -> Block:
+        return replace(self, value=super().mix(weights).dense())
+
+    def keep(self, samples: Tensor) -> Block:
+        return replace(self, value=super().keep(samples).dense())
+
+    def clean(self, bad: Tensor) -> Block:
+        return replace(self, value=super().clean(bad).dense())
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from kinsight.tangent.uses import Map, Meeting, find_uses, wiring
 _PROBE = 6  # samples on which a new wiring is read and checked
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
 _HALF_TOLERANCE = 5e-2
+Deltas = dict[Edge, tuple[Tensor | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ class Capture:
             found = self._known(graph, len(rows)) or self._learn(batch, graph, len(rows))
             if found is None and len(rows) == 1:  # alone, a sample cannot show what is its own
                 return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
-            return self._features(graph, rows, found or self._read(graph, rows))
+            deltas = _deltas(graph, rows, found) if found else {}
+            if found is None or not _still_silent(graph, found, deltas):
+                found = self._read(graph, rows)
+                deltas = _deltas(graph, rows, found)
+            return self._features(graph, rows, found, deltas)
 
     def _graph(self, rows: Tensor) -> Graph:
         graph = read_graph(rows, self.function.selection.chosen)
@@ -126,12 +131,14 @@ class Capture:
         return True
 
     def _wrong(self, graph: Graph, rows: Tensor, found: Map) -> set[str] | None:
-        features = self._features(graph, rows, found)
+        features = self._features(graph, rows, found, _deltas(graph, rows, found))
         if bool(features.bad.any()):
             return None
         weights = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), seed=1).scaled  # (B, D)
         exempt = _scaled_by_batch(graph)
-        names = [name for name in features.blocks if name not in exempt]
+        names = [name for name in graph.used if name not in exempt]
+        if not names:
+            return set()
         chosen = self.function.selection.chosen
         reference = torch.autograd.grad(
             rows, [chosen[n] for n in names], weights, retain_graph=True, allow_unused=True
@@ -139,18 +146,19 @@ class Capture:
         limit = _TOLERANCE.get(rows.dtype, _HALF_TOLERANCE)
         wrong = set()
         for name, expected in zip(names, reference, strict=True):
-            mixed = features.blocks[name].mix(weights[:, None])
-            scale = mixed.own_gram().flatten().clamp_min(0).sqrt().sum()
-            got = mixed.summed()[0]
-            if not bool(got.isfinite().all()):
+            want = _real(chosen[name].detach() * 0 if expected is None else expected.detach())
+            got, scale = torch.zeros_like(want), want.norm()
+            if name in features.blocks:
+                mixed = features.blocks[name].mix(weights[:, None])
+                got = mixed.summed()[0]
+                scale = mixed.own_gram().flatten().clamp_min(0).sqrt().sum()
+            if not bool((got.isfinite() & want.isfinite()).all()):
                 return None
-            want = torch.zeros_like(got) if expected is None else _real(expected.detach()).to(got)
-            if not (got - want).norm() <= limit * scale:
+            if not (got - want.to(got)).norm() <= limit * scale:
                 wrong.add(name)
         return wrong
 
-    def _features(self, graph: Graph, rows: Tensor, found: Map) -> Features:
-        deltas = _deltas(graph, rows, found)
+    def _features(self, graph: Graph, rows: Tensor, found: Map, deltas: Deltas) -> Features:
         by_source: dict[Edge, list[Block]] = {}
         with torch.no_grad():
             for meeting in found.meetings:
@@ -158,7 +166,7 @@ class Capture:
                 if block is not None:
                     source = (graph.order[meeting.source[0]], meeting.source[1])
                     by_source.setdefault(source, []).append(block)
-            del deltas
+            deltas.clear()
             by_name: dict[str, list[Block]] = {}
             for source, blocks in by_source.items():
                 for name, block in pull_back(graph, source, add_up(blocks)).items():
@@ -167,7 +175,7 @@ class Capture:
         values = rows.detach()
         return Features(values, merged, ~values.isfinite().all(1))
 
-    def _block(self, graph: Graph, meeting: Meeting, deltas: dict, batch: int) -> Block | None:
+    def _block(self, graph: Graph, meeting: Meeting, deltas: Deltas, batch: int) -> Block | None:
         node = graph.order[meeting.node]
         source = (graph.order[meeting.source[0]], meeting.source[1])
         shape = edge_shape(*source)
@@ -178,7 +186,8 @@ class Capture:
         names = _names_behind(graph, source)
         zero_only = set(given) == {0} and all(d is not None for d in given[0])
         real = not any(d.is_complex() for ds in given.values() for d in ds if d is not None)
-        if rule is not None and zero_only and real and not names & self._distrusted:
+        plain = zero_only and real and given[0][0].dim() > 0
+        if rule is not None and plain and not names & self._distrusted:
             use = Use(node, meeting.slot, shape, given[0], meeting.owners[0], batch)
             block = rule(use)
         for name in names:
@@ -190,8 +199,15 @@ class Capture:
         return block
 
 
-def _deltas(graph: Graph, rows: Tensor, found: Map) -> dict[Edge, tuple[Tensor | None, ...]]:
-    edges = list({(graph.order[m.node], n): None for m in found.meetings for n in m.owners})
+def _deltas(graph: Graph, rows: Tensor, found: Map) -> Deltas:
+    """∂f_d/∂(output of every use), d = 1…D, and what arrives at the dead ends."""
+    wanted = [(m.node, n) for m in found.meetings for n in m.owners]
+    edges = [
+        (graph.order[at], number)
+        for at, number in {**dict.fromkeys(wanted), **dict.fromkeys(found.silent)}
+    ]
+    if not edges:
+        return {}
     columns = []
     for d in range(rows.shape[1]):
         one = torch.zeros_like(rows)
@@ -202,6 +218,11 @@ def _deltas(graph: Graph, rows: Tensor, found: Map) -> dict[Edge, tuple[Tensor |
             )
         )
     return {e: tuple(_wide(c[i]) for c in columns) for i, e in enumerate(edges)}
+
+
+def _still_silent(graph: Graph, found: Map, deltas: Deltas) -> bool:
+    arrived = (d for at, n in found.silent for d in deltas[graph.order[at], n] if d is not None)
+    return not any(bool((d != 0).any()) for d in arrived)
 
 
 def _wide(delta: Tensor | None) -> Tensor | None:

@@ -56,6 +56,9 @@ def _rows_of(number: int, node: Node, deltas: dict, owners: dict, b: int, d: int
         like = next(x for ds in deltas.values() for x in ds if x is not None)
         return like.new_zeros(edge_shape(node, number))
     owner = owners[number]
+    if delta.dim() == 0:  # a single number has a single owner
+        mine = isinstance(owner, OwnedRows) and int(owner.owner[0]) == b
+        return delta if mine else torch.zeros_like(delta)
     if isinstance(owner, OwnedRows):
         mine = owner.owner == b
     else:

@@ -64,6 +64,8 @@ class Evidence:
 
     owner: Layout | OwnedRows | None  # None: shared by several samples
     certain: bool  # the same wiring will have the same owners
+    silent: bool = False  # no gradient arrives here, in this batch
+    alone: bool = False  # one sample only was seen: a weight may look like this too
 
 
 class Cotangents:
@@ -83,13 +85,12 @@ class Cotangents:
     def judge(self, plain: Tensor | None, scaled: Tensor | None, routed: bool) -> Evidence:
         """Owner of an operand from its gradients under both cotangents."""
         if plain is None or scaled is None:
-            return Evidence(None, certain=True)
+            return Evidence(None, certain=True, silent=True)
         if plain.is_complex():
             plain, scaled = torch.view_as_real(plain), torch.view_as_real(scaled)
         plain, scaled = torch.nan_to_num(plain), torch.nan_to_num(scaled)
-        informative = int((plain != 0).sum())
-        if informative == 0:
-            return Evidence(None, certain=False)
+        if not bool((plain != 0).any()):
+            return Evidence(None, certain=True, silent=True)
         found = self._static(plain, scaled)
         if found:
             several = _informative_samples(plain, found[0]) > 1
@@ -115,21 +116,28 @@ class Cotangents:
         return bool((off <= self._tolerance * scaled.norm(dim=1)).all())
 
     def _by_row(self, plain: Tensor, scaled: Tensor) -> Evidence:
-        for dim in range(plain.dim()):
-            p, s = plain.movedim(dim, 0).flatten(1), scaled.movedim(dim, 0).flatten(1)
+        for dim in range(max(plain.dim(), 1)):
+            p, s = _rows(plain, dim), _rows(scaled, dim)
             size = p.abs().amax(1, keepdim=True)  # (rows, 1); scaled away against underflow
             p, s = p / size.clamp_min(1e-37), s / size.clamp_min(1e-37)
             ratio = (p * s).sum(1) / p.square().sum(1).clamp_min(1e-37)
             owner = (ratio[:, None] - self.values).abs().argmin(1)  # (rows,)
             off = (s - self.values[owner, None] * p).norm(dim=1)
-            if not bool((off <= self._tolerance * s.norm(dim=1)).all()):
-                continue
-            seen = size[:, 0] > 0
-            if len(owner[seen].unique()) == 1:
-                return Evidence(None, certain=False)  # one sample alone tells nothing
-            rows = OwnedRows(dim, torch.where(seen, owner, 0), len(self.values))
-            return Evidence(rows, certain=False)
+            if bool((off <= self._tolerance * s.norm(dim=1)).all()):
+                seen = size[:, 0] > 0
+                rest = owner[seen][0]  # rows without gradient may belong to anybody
+                rows = OwnedRows(dim, torch.where(seen, owner, rest), len(self.values))
+                alone = bool((owner[seen] == rest).all())
+                return Evidence(rows, certain=False, alone=alone)
         return Evidence(None, certain=True)
+
+
+def _rows(value: Tensor, dim: int) -> Tensor:
+    return (
+        value.reshape(1, 1)
+        if value.dim() == 0
+        else value.movedim(dim, 0).reshape(value.shape[dim], -1)
+    )
 
 
 def _informative_samples(plain: Tensor, layout: Layout) -> int:

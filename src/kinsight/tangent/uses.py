@@ -36,9 +36,13 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Map:
-    """All meetings of one graph."""
+    """All meetings of one graph, and the dead ends: edges at which no gradient arrived.
+
+    A dead end contributes nothing as long as it stays silent, which every pass checks.
+    """
 
     meetings: tuple[Meeting, ...]
+    silent: tuple[tuple[int, int], ...]  # position of the node, output number
     certain: bool
 
     def fits(self, graph: Graph, batch: int) -> bool:
@@ -58,7 +62,7 @@ class Map:
             Meeting(m.node, m.slot, m.source, {n: _resize(o, batch) for n, o in m.owners.items()})
             for m in self.meetings
         )
-        return Map(meetings, self.certain)
+        return Map(meetings, self.silent, self.certain)
 
 
 def _resize(owner: Layout | OwnedRows, batch: int) -> Layout | OwnedRows:
@@ -104,8 +108,11 @@ def find_uses(graph: Graph, rows: Tensor) -> Map:
             judged[node] = found[node]
             if node is graph.root[0]:
                 judged[node] = {graph.root[1]: Evidence(Layout(0, 1, 1, batch), True)}
+            elif operator_of(node) in REARRANGING and any(e.alone for e in judged[node].values()):
+                # A transposed weight that one sample alone uses in this batch is still a weight.
+                judged[node] = {n: Evidence(None, False, e.silent) for n, e in found[node].items()}
             certain &= all(evidence.certain for evidence in judged[node].values())
-            if not _owned(judged[node]):
+            if not _owned(judged[node]) and not _silent(judged[node]):
                 shared.add(node)
     meetings = [
         Meeting(place[node], slot, (place[source], number), _owners(evidence))
@@ -114,7 +121,13 @@ def find_uses(graph: Graph, rows: Tensor) -> Map:
         for slot, (source, number) in enumerate(node.next_functions)
         if source is not None and source in shared
     ]
-    return Map(tuple(meetings), certain)
+    silent = [
+        (place[node], number)
+        for node, evidence in judged.items()
+        if _silent(evidence)
+        for number in evidence
+    ]
+    return Map(tuple(meetings), tuple(silent), certain)
 
 
 def _waiting(graph: Graph, shared: set[Node], judged: dict) -> list[Node]:
@@ -161,7 +174,10 @@ def _owners(evidence: dict[int, Evidence]) -> dict[int, Layout | OwnedRows]:
 
 
 def _owned(evidence: dict[int, Evidence]) -> bool:
-    """Owned by samples: at least one output is, and none is known to be mixed."""
-    owners = _owners(evidence)
-    mixed = any(e.owner is None and e.certain and n not in owners for n, e in evidence.items())
-    return bool(owners) and not (mixed and len(evidence) > len(owners))
+    """Owned by samples: at least one output is, and none is mixed."""
+    mixed = any(e.owner is None and not e.silent for e in evidence.values())
+    return bool(_owners(evidence)) and not mixed
+
+
+def _silent(evidence: dict[int, Evidence]) -> bool:
+    return all(e.silent for e in evidence.values())
