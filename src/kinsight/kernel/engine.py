@@ -167,8 +167,8 @@ class Engine:
                     stacklevel=4,
                 )
 
-    def tell(self, notes: Notes) -> None:
-        """Warn of what was set apart, naming the samples."""
+    def tell(self, notes: Notes, inverted: bool = True) -> None:
+        """Warn of what was set apart, naming the samples; of ranks if K(x,x) was inverted."""
         if notes.non_finite:
             named = ", ".join(map(str, notes.non_finite[:10]))
             more = " …" if len(notes.non_finite) > 10 else ""
@@ -179,12 +179,12 @@ class Engine:
                 NonFiniteGradientWarning,
                 stacklevel=4,
             )
-        if notes.zero or notes.singular:
+        if notes.zero or (notes.singular and inverted):
             zero = f"{len(notes.zero)} samples have no gradient at all. " if notes.zero else ""
             rank = (
                 f"{notes.singular} samples have K(x,x) of rank {notes.smallest_rank} or more "
                 f"instead of {self.outputs}; the pseudo-inverse is used. "
-                if notes.singular
+                if notes.singular and inverted
                 else ""
             )
             warnings.warn(

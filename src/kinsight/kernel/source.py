@@ -104,7 +104,7 @@ class ExactSource:
                 norms.append(own.trace.sqrt().masked_fill(own.bad, torch.nan))
                 ranks.append(own.rank)
                 outputs.append(features.values)
-            self._engine.tell(notes)
+            self._engine.tell(notes, inverted=False)
             dtype = outputs[0].dtype
             self._own = (
                 torch.cat(norms).to("cpu", dtype),
@@ -134,7 +134,7 @@ class ExactSource:
         )
         for block in stream:
             yield Block(block.rows, block.columns, block.values.cpu())
-        engine.tell(notes)
+        engine.tell(notes, self.normalization == "whitened")
 
     def cross(self, other: Any) -> Tensor:
         """Similarity of every sample with every sample of ``other``: (N, M)."""
@@ -152,7 +152,7 @@ class ExactSource:
         if order == 1:
             notes = Notes()
             result = soft_density(self._engine, self._data, None, self.normalization, notes)
-            self._engine.tell(notes)
+            self._engine.tell(notes, self.normalization == "whitened")
             return result.cpu()
         total = torch.zeros(len(self), dtype=torch.float64)
         for block in self.blocks():

@@ -153,7 +153,7 @@ class TangentKernel:
         other = None if reference is None else self._engine.read(reference)
         self._engine.check_cancellation(data, notes)
         result = soft_density(self._engine, data, other, self.normalization, notes)
-        self._engine.tell(notes)
+        self._engine.tell(notes, self.normalization == "whitened")
         return result.cpu()
 
     def nearest(self, queries: Any, data: Any, k: int) -> Neighbours:
@@ -213,5 +213,5 @@ class TangentKernel:
             if result is None:
                 result = torch.empty(sizes, dtype=block.values.dtype)
             result[block.rows, block.columns] = block.values.cpu()
-        engine.tell(notes)
+        engine.tell(notes, normalization == "whitened" or combination is combine.influence)
         return torch.empty(sizes) if result is None else result

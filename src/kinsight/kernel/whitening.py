@@ -62,7 +62,9 @@ def examine(features: Features, tolerance: float | None = None) -> tuple[Feature
     scale = torch.ones(batch, dtype=torch.float64, device=gram.device)
     trace = gram.diagonal(dim1=1, dim2=2).sum(1)
     dtype = _dtype(features)
-    extreme = ~gram.isfinite().flatten(1).all(1) | (trace < _SMALL.get(dtype, 1e-24))
+    extreme = torch.zeros_like(features.bad)
+    if features.blocks:  # none if no gradient arrives anywhere
+        extreme = ~gram.isfinite().flatten(1).all(1) | (trace < _SMALL.get(dtype, 1e-24))
     if bool(extreme.any()):
         features, scale = _rescaled(features, extreme)
         gram = _own_gram(features)

@@ -58,7 +58,7 @@ def _acts(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def check_samples(function: NetworkFunction, data: Batches) -> None:
-    """Run a few samples together, again, and each alone: the answers must agree.
+    """Run a few samples together, again, and each without the others: the answers must agree.
 
     Cost: at most five small forward passes.
 
@@ -78,7 +78,8 @@ def check_samples(function: NetworkFunction, data: Batches) -> None:
             f"{_distance(together, again):.2g}; switch off noise (model.eval(), fixed seed)"
         )
     for row, index in enumerate(chosen):
-        alone = function(function.place(data.take([index])))
+        # Twice itself rather than alone: some layers refuse a batch of one.
+        alone = function(function.place(data.take([index, index])))
         if alone.shape[1] != together.shape[1]:
             raise OutputError(
                 f"expected the same number of outputs for every sample, got {alone.shape[1]} "

@@ -56,34 +56,39 @@ def select_parameters(model: nn.Module, choice: ParameterChoice = None) -> Selec
             "a function without parameters has no tangent kernel"
         )
     _refuse_unfit(named)
-    if choice is None:
-        chosen = {name: p for name, p in named.items() if p.requires_grad}
-        if not chosen:
-            raise ParameterError(
-                f"expected trainable parameters, got {len(named)} frozen ones (requires_grad is "
-                'False); name them with parameters=["*"] or call model.requires_grad_(True)'
-            )
-    elif callable(choice):
-        chosen = {name: p for name, p in named.items() if choice(name, p)}
-    elif isinstance(choice, str):
-        chosen = _by_pattern(named, [choice])
-    elif isinstance(choice, Iterable):
-        chosen = _by_pattern(named, list(choice))
-    else:
-        raise ArgumentError(
-            f"parameters: expected None, names, globs or a predicate, got {type(choice).__name__}"
-        )
-    if not chosen:
-        raise ParameterError(
-            f"the predicate chose none of the {len(named)} parameters; "
-            "it must return True for at least one (name, parameter)"
-        )
+    chosen = _chosen(named, choice)
     rest = [name for name in named if name not in chosen]
     return Selection(
         chosen,
         frozen=tuple(name for name in rest if not named[name].requires_grad),
         excluded=tuple(name for name in rest if named[name].requires_grad),
     )
+
+
+def _chosen(named: dict[str, nn.Parameter], choice: ParameterChoice) -> dict[str, nn.Parameter]:
+    if isinstance(choice, str):
+        return _by_pattern(named, [choice])
+    if isinstance(choice, Iterable):
+        return _by_pattern(named, list(choice))
+    if choice is None:
+        chosen = {name: p for name, p in named.items() if p.requires_grad}
+        remedy = (
+            f"expected trainable parameters, got {len(named)} frozen ones (requires_grad is "
+            'False); name them with parameters=["*"] or call model.requires_grad_(True)'
+        )
+    elif callable(choice):
+        chosen = {name: p for name, p in named.items() if choice(name, p)}
+        remedy = (
+            f"the predicate chose none of the {len(named)} parameters; "
+            "it must return True for at least one (name, parameter)"
+        )
+    else:
+        raise ArgumentError(
+            f"parameters: expected None, names, globs or a predicate, got {type(choice).__name__}"
+        )
+    if not chosen:
+        raise ParameterError(remedy)
+    return chosen
 
 
 def _by_pattern(named: dict[str, nn.Parameter], patterns: list[str]) -> dict[str, nn.Parameter]:

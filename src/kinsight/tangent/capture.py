@@ -184,12 +184,9 @@ class Capture:
             return None
         rule, block = rule_for(node), None
         names = _names_behind(graph, source)
-        zero_only = set(given) == {0} and all(d is not None for d in given[0])
-        real = not any(d.is_complex() for ds in given.values() for d in ds if d is not None)
-        plain = zero_only and real and given[0][0].dim() > 0
-        if rule is not None and plain and not names & self._distrusted:
-            use = Use(node, meeting.slot, shape, given[0], meeting.owners[0], batch)
-            block = rule(use)
+        plain = _plain(given)
+        if rule is not None and plain is not None and not names & self._distrusted:
+            block = rule(Use(node, meeting.slot, shape, plain, meeting.owners[0], batch))
         for name in names:
             treatment = self.treatment.setdefault(name, Treatment())
             treatment.add(operator_of(node), by_rule=block is not None)
@@ -218,6 +215,13 @@ def _deltas(graph: Graph, rows: Tensor, found: Map) -> Deltas:
             )
         )
     return {e: tuple(_wide(c[i]) for c in columns) for i, e in enumerate(edges)}
+
+
+def _plain(given: dict[int, tuple[Tensor | None, ...]]) -> tuple[Tensor, ...] | None:
+    """The output-gradients if they are what rules read: one output, real, not a lone number."""
+    deltas = tuple(d for d in given.get(0, ()) if d is not None)
+    fit = len(given) == 1 and deltas and len(deltas) == len(given.get(0, ()))
+    return deltas if fit and not any(d.is_complex() or d.dim() == 0 for d in deltas) else None
 
 
 def _still_silent(graph: Graph, found: Map, deltas: Deltas) -> bool:

@@ -24,6 +24,9 @@ REARRANGING = frozenset(
 )
 
 
+Judgement = dict[int, Evidence]  # per output of a node
+
+
 @dataclass(frozen=True)
 class Meeting:
     """A use by position in the graph's order, so that it holds for every pass wired alike."""
@@ -90,47 +93,47 @@ def find_uses(graph: Graph, rows: Tensor) -> Map:
     Cost: two backward passes a round; one round for plain layers, one more for every operator
     between a parameter and its use that is not a mere rearrangement.
     """
-    batch, outputs = rows.shape
-    cotangents = Cotangents(batch, outputs, rows.detach())
-    routed = graph.routes_by_data()
-    place = {node: i for i, node in enumerate(graph.order)}
+    cotangents = Cotangents(rows.shape[0], rows.shape[1], rows.detach())
     shared: set[Node] = set(graph.parameter)
-    judged: dict[Node, dict[int, Evidence]] = {}
-    certain = True
-    while True:
-        waiting = _waiting(graph, shared, judged)
-        if not waiting:
-            break
-        found = _judge(graph, rows, cotangents, waiting, routed)
+    judged: dict[Node, Judgement] = {}
+    while waiting := _waiting(graph, shared, judged):
+        found = _judge(graph, rows, cotangents, waiting)
         for node in waiting:  # topological: an effective weight is known before its consumers
             if not any(n in shared for n, _ in node.next_functions if n is not None):
                 continue
-            judged[node] = found[node]
-            if node is graph.root[0]:
-                judged[node] = {graph.root[1]: Evidence(Layout(0, 1, 1, batch), True)}
-            elif operator_of(node) in REARRANGING and any(e.alone for e in judged[node].values()):
-                # A transposed weight that one sample alone uses in this batch is still a weight.
-                judged[node] = {n: Evidence(None, False, e.silent) for n, e in found[node].items()}
-            certain &= all(evidence.certain for evidence in judged[node].values())
+            judged[node] = _settle(node, found[node])
             if not _owned(judged[node]) and not _silent(judged[node]):
                 shared.add(node)
-    meetings = [
+    return _map(graph, shared, judged)
+
+
+def _settle(node: Node, found: Judgement) -> Judgement:
+    if operator_of(node) in REARRANGING and any(e.alone for e in found.values()):
+        # A transposed weight that one sample alone uses in this batch is still a weight.
+        return {number: Evidence(None, False, e.silent) for number, e in found.items()}
+    return found
+
+
+def _map(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> Map:
+    place = {node: i for i, node in enumerate(graph.order)}
+    meetings = tuple(
         Meeting(place[node], slot, (place[source], number), _owners(evidence))
         for node, evidence in judged.items()
         if _owned(evidence)
         for slot, (source, number) in enumerate(node.next_functions)
         if source is not None and source in shared
-    ]
-    silent = [
+    )
+    silent = tuple(
         (place[node], number)
         for node, evidence in judged.items()
         if _silent(evidence)
         for number in evidence
-    ]
-    return Map(tuple(meetings), tuple(silent), certain)
+    )
+    certain = all(e.certain for evidence in judged.values() for e in evidence.values())
+    return Map(meetings, silent, certain)
 
 
-def _waiting(graph: Graph, shared: set[Node], judged: dict) -> list[Node]:
+def _waiting(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> list[Node]:
     """Consumers of effective weights, looking through mere rearrangements, in graph order."""
     waiting: set[Node] = set()
     stack = list(shared)
@@ -145,8 +148,9 @@ def _waiting(graph: Graph, shared: set[Node], judged: dict) -> list[Node]:
 
 
 def _judge(
-    graph: Graph, rows: Tensor, cotangents: Cotangents, nodes: list[Node], routed: bool
-) -> dict[Node, dict[int, Evidence]]:
+    graph: Graph, rows: Tensor, cotangents: Cotangents, nodes: list[Node]
+) -> dict[Node, Judgement]:
+    routed = graph.routes_by_data()
     edges: list[Edge] = []
     for node in nodes:
         numbers = {number for _, _, number in graph.consumers.get(node, ())}
@@ -159,9 +163,11 @@ def _judge(
         )
         for cotangent in (cotangents.plain, cotangents.scaled)
     ]
-    found: dict[Node, dict[int, Evidence]] = {node: {} for node in nodes}
+    found: dict[Node, Judgement] = {node: {} for node in nodes}
     for (node, number), plain, scaled in zip(edges, *gradients, strict=True):
         found[node][number] = cotangents.judge(_full(plain), _full(scaled), routed)
+        if (node, number) == graph.root:  # f itself: row b is sample b by definition
+            found[node][number] = Evidence(Layout(0, 1, 1, len(rows)), certain=True)
     return found
 
 
@@ -169,15 +175,15 @@ def _full(gradient: Tensor | None) -> Tensor | None:
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
-def _owners(evidence: dict[int, Evidence]) -> dict[int, Layout | OwnedRows]:
+def _owners(evidence: Judgement) -> dict[int, Layout | OwnedRows]:
     return {n: e.owner for n, e in evidence.items() if e.owner is not None}
 
 
-def _owned(evidence: dict[int, Evidence]) -> bool:
+def _owned(evidence: Judgement) -> bool:
     """Owned by samples: at least one output is, and none is mixed."""
     mixed = any(e.owner is None and not e.silent for e in evidence.values())
     return bool(_owners(evidence)) and not mixed
 
 
-def _silent(evidence: dict[int, Evidence]) -> bool:
+def _silent(evidence: Judgement) -> bool:
     return all(e.silent for e in evidence.values())

@@ -2,8 +2,7 @@
 
 import torch
 
-from kinsight.tangent.blocks import Block, Dense
-from kinsight.tangent.convolution_block import Convolution, Geometry, patches
+from kinsight.tangent.blocks import Block, Convolution, Dense, Geometry, patches
 from kinsight.tangent.rules.registry import Use, reduce_to, register_rule
 
 

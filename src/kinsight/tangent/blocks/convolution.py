@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinsight.tangent import plan
-from kinsight.tangent.blocks import Block, Dense, Outer
+from kinsight.tangent.blocks.base import Block
+from kinsight.tangent.blocks.dense import Dense
+from kinsight.tangent.blocks.outer import Outer
 
 _CHUNK = 1 << 25  # bytes of patches unfolded at a time: they stay in the last-level cache
 

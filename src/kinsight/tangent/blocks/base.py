@@ -1,0 +1,87 @@
+"""A parameter's share of J for one batch: what every form of it can do.
+
+Letters: B samples, D outputs, T positions (uses of the weight within a sample), G groups,
+I and O the two sides of the weight, P its entries. A form is made when a rule meets an operator;
+each does the same few things in its own cheapest way, and the dense form is the definition.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Block(ABC):
+    """J restricted to one parameter, for B samples: mathematically (B, D, P)."""
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Memory held."""
+
+    @abstractmethod
+    def dense(self) -> Tensor:
+        """(B, D, P), entries in the parameter's own order."""
+
+    @abstractmethod
+    def mix(self, weights: Tensor) -> "Block":
+        """J_b -> W_b J_b with W of shape (B, D', D)."""
+
+    @abstractmethod
+    def keep(self, samples: Tensor) -> "Block":
+        """Only the given samples, by index."""
+
+    @abstractmethod
+    def clean(self, bad: Tensor) -> "Block":
+        """Zero in place of the samples in ``bad``, (B,) bool, whatever they hold."""
+
+    @abstractmethod
+    def peak(self) -> Tensor:
+        """The order of magnitude of the largest entry per sample, (B,)."""
+
+    def settled(self, pairs: int) -> "Block":
+        """The form in which ``pairs`` inner products a sample cost least."""
+        return self
+
+    def trace_gram(self, other: "Block") -> Tensor:
+        """Σ_d ⟨J_b^d, J'_c^d⟩: (B, C)."""
+        return self.dense().flatten(1) @ other.dense().flatten(1).T
+
+    def gram(self, other: "Block") -> Tensor:
+        """⟨J_b^d, J'_c^e⟩: (B, C, D, E)."""
+        ours, theirs = self.dense(), other.dense()
+        product = ours.flatten(0, 1) @ theirs.flatten(0, 1).T
+        return product.unflatten(1, theirs.shape[:2]).unflatten(0, ours.shape[:2]).transpose(1, 2)
+
+    def own_gram(self) -> Tensor:
+        """K(x_b, x_b): (B, D, D)."""
+        value = self.dense()
+        return value @ value.mT
+
+    def summed(self) -> Tensor:
+        """Σ_b J_b: (D, P)."""
+        return self.dense().sum(0)
+
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        """Σ_b W_b J_b for W of shape (B, D', D): (D', P)."""
+        return self.mix(weights).summed()
+
+    def contract(self, direction: Tensor) -> Tensor:
+        """Σ_d ⟨J_b^d, U^d⟩ for U of shape (D, P): (B,)."""
+        return self.dense().flatten(1) @ direction.flatten()
+
+
+def pairs(ours: Tensor, theirs: Tensor) -> Tensor:
+    """⟨a_bt, a'_cs⟩: (B, T, I), (C, S, I) -> (B, C, T, S)."""
+    product = ours.flatten(0, 1) @ theirs.flatten(0, 1).T
+    return product.unflatten(1, theirs.shape[:2]).unflatten(0, ours.shape[:2]).transpose(1, 2)
+
+
+def outer_pairs(ours: Tensor, theirs: Tensor) -> Tensor:
+    """(B, D, T, O), (C, E, S, O) -> (B, D, T, C, E, S)."""
+    product = ours.flatten(0, 2) @ theirs.flatten(0, 2).T
+    return product.reshape(*ours.shape[:3], *theirs.shape[:3])
+
+
+def largest(value: Tensor) -> Tensor:
+    """Largest magnitude per sample: (B,)."""
+    return value.flatten(1).abs().amax(1)

@@ -1,0 +1,122 @@
+"""Sums of outer products: the form that every matrix product gives, kept factored."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kinsight.tangent import plan
+from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs
+from kinsight.tangent.blocks.dense import Dense
+
+
+@dataclass(frozen=True)
+class Outer(Block):
+    """Σ_t left_t ⊗ right_t, the form of every matrix product: (B, G, T, I) ⊗ (B, D, G, T, O).
+
+    The weight has entries (G, I, O), or (G, O, I) where ``flipped``. Uses of the same weight add
+    up along T. Two ways to an inner product: T·T'·(I + D·O) operations factored, D·I·O dense.
+    """
+
+    left: Tensor
+    right: Tensor
+    flipped: bool = False
+
+    @property
+    def bytes(self) -> int:
+        return self.left.nbytes + self.right.nbytes
+
+    @property
+    def shape(self) -> plan.Shape:
+        """The sizes that the plan counts with."""
+        _, groups, positions, inputs = self.left.shape
+        return plan.Shape(groups, positions, inputs, self.right.shape[-1], self.right.shape[1])
+
+    def dense(self) -> Tensor:
+        left, right = self.left[:, None], self.right  # (B, 1, G, T, I), (B, D, G, T, O)
+        value = right.mT @ left if self.flipped else left.mT @ right
+        return value.flatten(2)
+
+    def flip(self) -> "Outer":
+        """The gradient of the transposed weight."""
+        return Outer(self.left, self.right, not self.flipped)
+
+    def mix(self, weights: Tensor) -> Block:
+        weights = weights.to(self.right.dtype)
+        if weights.shape[1:] == (1, 1):
+            return Outer(self.left, self.right * weights[..., None, None], self.flipped)
+        mixed = (weights @ self.right.flatten(2)).unflatten(2, self.right.shape[2:])
+        return Outer(self.left, mixed, self.flipped)
+
+    def peak(self) -> Tensor:
+        return largest(self.left) * largest(self.right)
+
+    def keep(self, samples: Tensor) -> Block:
+        return Outer(self.left[samples], self.right[samples], self.flipped)
+
+    def clean(self, bad: Tensor) -> Block:
+        left = self.left.masked_fill(bad[:, None, None, None], 0.0)
+        return Outer(
+            left, self.right.masked_fill(bad[:, None, None, None, None], 0.0), self.flipped
+        )
+
+    def settled(self, pairs: int) -> Block:
+        if plan.dense_is_cheaper(self.shape, pairs):
+            return Dense(self.dense())
+        return self
+
+    def trace_gram(self, other: Block) -> Tensor:
+        if not isinstance(other, Outer):
+            return super().trace_gram(other)
+        total = self.left.new_zeros(self.left.shape[0], other.left.shape[0])
+        for g in range(self.left.shape[1]):
+            a = pairs(self.left[:, g], other.left[:, g])  # (B, C, T, S)
+            ours, theirs = self.right[:, :, g], other.right[:, :, g]  # (B, D, T, O)
+            b = pairs(
+                ours.transpose(1, 2).flatten(2), theirs.transpose(1, 2).flatten(2)
+            )  # (B, C, T, S)
+            total += (a * b).sum((2, 3))
+        return total
+
+    def gram(self, other: Block) -> Tensor:
+        if not isinstance(other, Outer) or plan.dense_is_cheaper(self.shape, len(other.left)):
+            return super().gram(other)
+        total: Tensor | float = 0.0
+        for g in range(self.left.shape[1]):
+            a = pairs(self.left[:, g], other.left[:, g])  # (B, C, T, S)
+            ours, theirs = self.right[:, :, g], other.right[:, :, g]
+            b = outer_pairs(ours, theirs)  # (B, D, T, C, E, S)
+            if a.shape[2:] == (1, 1):
+                total = total + a[:, None, :, None, 0, 0] * b[:, :, 0, :, :, 0]  # (B, D, C, E)
+            else:
+                total = total + torch.einsum("bcts,bdtces->bdce", a, b)
+        return torch.as_tensor(total).permute(0, 2, 1, 3)
+
+    def own_gram(self) -> Tensor:
+        if plan.dense_is_cheaper(self.shape, 1):
+            return super().own_gram()
+        a = self.left @ self.left.mT  # (B, G, T, T)
+        if a.shape[-1] == 1:
+            right = self.right * a[:, None].sqrt()
+            flat = right.flatten(2)  # (B, D, G·O)
+            return flat @ flat.mT
+        weighted = a[:, None] @ self.right  # (B, D, G, T, O)
+        return weighted.flatten(2) @ self.right.flatten(2).mT
+
+    def summed(self) -> Tensor:
+        left = self.left.permute(1, 0, 2, 3).flatten(1, 2)  # (G, B·T, I)
+        right = self.right.permute(1, 2, 0, 3, 4).flatten(2, 3)  # (D, G, B·T, O)
+        value = right.mT @ left if self.flipped else left.mT @ right
+        return value.flatten(1)
+
+    def contract(self, direction: Tensor) -> Tensor:
+        _, groups, _, inputs = self.left.shape
+        outputs = self.right.shape[-1]
+        total = self.left.new_zeros(self.left.shape[0])
+        for d, flat in enumerate(direction):
+            if self.flipped:
+                weight = flat.reshape(groups, outputs, inputs).mT
+            else:
+                weight = flat.reshape(groups, inputs, outputs)
+            total += ((self.left @ weight) * self.right[:, d]).flatten(1).sum(1)
+        return total

@@ -1,0 +1,71 @@
+"""Rows of a table picked by index: the form that embeddings give, kept as (index, gradient)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs
+
+
+@dataclass(frozen=True)
+class Rows(Block):
+    """Σ_t e_{index_t} ⊗ right_t: rows of a table picked by index. (B, T) and (B, D, T, O)."""
+
+    index: Tensor
+    right: Tensor
+    height: int
+
+    @property
+    def bytes(self) -> int:
+        return self.index.nbytes + self.right.nbytes
+
+    def dense(self) -> Tensor:
+        batch, outputs, _, width = self.right.shape
+        value = self.right.new_zeros(batch, outputs, self.height, width)
+        where = self.index[:, None, :, None].expand_as(self.right)
+        return value.scatter_add_(2, where, self.right).flatten(2)
+
+    def mix(self, weights: Tensor) -> Block:
+        mixed = weights.to(self.right.dtype) @ self.right.flatten(2)
+        return Rows(self.index, mixed.unflatten(2, self.right.shape[2:]), self.height)
+
+    def peak(self) -> Tensor:
+        return largest(self.right)
+
+    def keep(self, samples: Tensor) -> Block:
+        return Rows(self.index[samples], self.right[samples], self.height)
+
+    def clean(self, bad: Tensor) -> Block:
+        right = self.right.masked_fill(bad[:, None, None, None], 0.0)
+        return Rows(self.index, right, self.height)
+
+    def trace_gram(self, other: Block) -> Tensor:
+        if not isinstance(other, Rows):
+            return super().trace_gram(other)
+        same = self.index[:, None, :, None] == other.index[None, :, None, :]  # (B, C, T, S)
+        ours = self.right.transpose(1, 2).flatten(2)  # (B, T, D·O)
+        return (pairs(ours, other.right.transpose(1, 2).flatten(2)) * same).sum((2, 3))
+
+    def gram(self, other: Block) -> Tensor:
+        if not isinstance(other, Rows):
+            return super().gram(other)
+        same = (self.index[:, None, :, None] == other.index[None, :, None, :]).to(self.right)
+        product = outer_pairs(self.right, other.right)  # (B, D, T, C, E, S)
+        return torch.einsum("bcts,bdtces->bcde", same, product)
+
+    def own_gram(self) -> Tensor:
+        same = (self.index[:, :, None] == self.index[:, None, :]).to(self.right)  # (B, T, T)
+        weighted = same[:, None] @ self.right
+        return weighted.flatten(2) @ self.right.flatten(2).mT
+
+    def summed(self) -> Tensor:
+        outputs, width = self.right.shape[1], self.right.shape[3]
+        value = self.right.new_zeros(outputs, self.height, width)
+        right = self.right.transpose(0, 1).flatten(1, 2)  # (D, B·T, O)
+        return value.index_add_(1, self.index.flatten(), right).flatten(1)
+
+    def contract(self, direction: Tensor) -> Tensor:
+        table = direction.unflatten(1, (self.height, self.right.shape[3]))  # (D, V, O)
+        picked = table[:, self.index].transpose(0, 1)  # (B, D, T, O)
+        return (picked * self.right).flatten(1).sum(1)
