@@ -1,0 +1,105 @@
+"""The contract of a rule: subclass it, write two methods, and pytest does the rest.
+
+class TestMyOperator(RuleContract):
+    def network(self): return MyLayer().eval()
+    def inputs(self, count): return torch.randn(count, 4)
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torch.utils._pytree import tree_map
+
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.network.batches import Batch
+from kinsight.network.function import NetworkFunction
+from kinsight.tangent.blocks import Block, Dense, add_up
+from kinsight.tangent.capture import Capture, Features
+from kinsight.tangent.reference import jacobian_by_loop
+
+_TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
+
+
+class RuleContract(ABC):
+    """Holds the rules that a small network uses to a float64 loop over samples and outputs.
+
+    Everything a block can do is compared with its dense form, and the dense form with autograd.
+    Override ``fallback`` to name parameters that are meant to go one sample at a time.
+    """
+
+    fallback: tuple[str, ...] = ()
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """A small network in evaluation mode that uses the operator; at most some 1,000 numbers."""
+
+    @abstractmethod
+    def inputs(self, count: int) -> Batch:
+        """``count`` samples for it: random, different at every call."""
+
+    def _batch(self, count: int, seed: int) -> Batch:
+        torch.manual_seed(seed)
+        return tree_map(lambda t: t.double() if t.is_floating_point() else t, self.inputs(count))
+
+    def _network(self) -> nn.Module:
+        torch.manual_seed(0)
+        return self.network().double()
+
+    def _jacobian(self, features: Features, function: NetworkFunction) -> Tensor:
+        batch, outputs = features.values.shape
+        parts = []
+        for name, parameter in function.selection.chosen.items():
+            size = parameter.numel() * (2 if parameter.is_complex() else 1)
+            block = features.blocks.get(name, Dense(torch.zeros(batch, outputs, size).double()))
+            parts.append(block.dense())
+        return torch.cat(parts, 2)
+
+    def test_the_gradient_is_that_of_autograd_sample_by_sample(self) -> None:
+        """Batches of 1, 3 and 7 samples against one sample at a time."""
+        function = NetworkFunction(self._network())
+        capture = Capture(function)
+        for count in (7, 3, 1):
+            batch = self._batch(count, seed=count)
+            ours = self._jacobian(capture(batch), function)
+            assert_close(ours, jacobian_by_loop(function, batch), **_TIGHT)
+
+    def test_what_a_block_does_is_what_its_dense_form_does(self) -> None:
+        """Products, mixing, sums, contraction, choosing and cleaning samples."""
+        function = NetworkFunction(self._network())
+        capture = Capture(function)
+        ours, theirs = capture(self._batch(5, 1)), capture(self._batch(4, 2))
+        for name, block in ours.blocks.items():
+            self._same_as_dense(block, theirs.blocks.get(name, block))
+
+    def _same_as_dense(self, block: Block, other: Block) -> None:
+        dense, target = Dense(block.dense()), Dense(other.dense())
+        batch, outputs, size = dense.value.shape
+        generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(batch, 2, outputs, generator=generator, dtype=torch.float64)
+        direction = torch.randn(outputs, size, generator=generator, dtype=torch.float64)
+        bad = torch.arange(batch) == 1
+        kept = torch.tensor([2, 0])
+        assert_close(block.trace_gram(other), dense.trace_gram(target), **_TIGHT)
+        assert_close(block.gram(other), dense.gram(target), **_TIGHT)
+        assert_close(block.own_gram(), dense.own_gram(), **_TIGHT)
+        assert_close(block.summed(), dense.summed(), **_TIGHT)
+        assert_close(block.contract(direction), dense.contract(direction), **_TIGHT)
+        assert_close(block.weighted_sum(weights), dense.weighted_sum(weights), **_TIGHT)
+        assert_close(block.mix(weights).dense(), dense.mix(weights).dense(), **_TIGHT)
+        assert_close(block.keep(kept).dense(), dense.value[kept], **_TIGHT)
+        assert_close(block.clean(bad).dense(), dense.clean(bad).dense(), **_TIGHT)
+        assert_close(add_up([block, block]).dense(), 2 * dense.value, **_TIGHT)
+        for pairs in (1, 10**6):
+            assert_close(block.settled(pairs).dense(), dense.value, **_TIGHT)
+        if block.bytes <= 0:
+            raise AssertionError(f"{type(block).__name__}.bytes: expected what it holds, got 0")
+
+    def test_the_rule_is_used(self) -> None:
+        """No parameter goes one sample at a time unless ``fallback`` names it."""
+        kernel = TangentKernel(self._network())
+        found = kernel.coverage(self._batch(3, 0)).fallback
+        if found != self.fallback:
+            raise AssertionError(f"expected fallback for {self.fallback}, got {found}")
