@@ -12,7 +12,7 @@ def evidence_for(owner: torch.Tensor, batch: int, dtype=torch.float64):
     generator = torch.Generator().manual_seed(0)
     cotangents = Cotangents(batch, 1, torch.zeros((), dtype=dtype))
     plain = torch.randn(owner.shape, generator=generator, dtype=dtype)
-    return cotangents.judge(plain, plain * cotangents.values[owner], routed=False)
+    return cotangents.judge(plain, plain * cotangents.values[owner])
 
 
 @given(
@@ -47,22 +47,24 @@ def test_a_weight_is_shared() -> None:
     parts = torch.randn(4, 5, 4)
     plain = parts.sum(0)
     scaled = (parts * cotangents.values[:, None, None]).sum(0)
-    assert cotangents.judge(plain, scaled, routed=False).owner is None
+    assert cotangents.judge(plain, scaled).owner is None
 
 
 def test_no_gradient_is_silence_and_not_evidence() -> None:
     cotangents = Cotangents(4, 1, torch.zeros(()))
     zero = torch.zeros(4, 3)
-    assert cotangents.judge(zero, zero, routed=False).silent
-    assert cotangents.judge(None, None, routed=False).silent
+    assert cotangents.judge(zero, zero).silent
+    assert cotangents.judge(None, None).silent
 
 
-def test_routing_by_data_is_never_certain() -> None:
+def test_one_sample_alone_is_not_certain() -> None:
     cotangents = Cotangents(4, 1, torch.zeros(()))
-    plain = torch.randn(4, 3)
+    plain = torch.zeros(4, 3)
+    plain[1] = 1
     scaled = plain * cotangents.values[:, None]
-    assert not cotangents.judge(plain, scaled, routed=True).certain
-    assert cotangents.judge(plain, scaled, routed=False).certain
+    assert not cotangents.judge(plain, scaled).certain
+    plain = torch.randn(4, 3)
+    assert cotangents.judge(plain, plain * cotangents.values[:, None]).certain
 
 
 def test_padded_rows_are_zero() -> None:

@@ -93,7 +93,8 @@ class Engine:
         features = self.capture(batch)
         self._bytes = {n: b.bytes // batch_length(batch) for n, b in features.blocks.items()}
         if self._asked is None:
-            per_sample = features.bytes // batch_length(batch)
+            largest = max(features.bytes, settled(features, _PAIRS).bytes)
+            per_sample = largest // batch_length(batch)
             self._size = batch_size_for(per_sample, self.budget, self.function.dtype)
         self._tell_fallback()
 
@@ -154,18 +155,19 @@ class Engine:
         batch = self.function.place(batches.take(spread))
         with torch.no_grad():
             outputs = self.function.outputs(batch)
-        if isinstance(outputs, Tensor):
-            found = check_cancellation(self.function, outputs, batch)
-            notes.cancelled = found.affected if found else 0
-            if notes.cancelled:
-                warnings.warn(
-                    f"the output function's gradient has fewer than three correct digits in "
-                    f"{self.function.dtype} for {notes.cancelled} of {len(spread)} samples looked "
-                    "at: it cancels where the network is sure. Use ks.outputs.Loss() or "
-                    "ks.outputs.OwnClass(), which do not cancel, or dtype=torch.float64",
-                    CancellationWarning,
-                    stacklevel=4,
-                )
+        if not isinstance(outputs, Tensor) and getattr(outputs, "logits", None) is None:
+            return  # an output of the user's own kind, which only their function can read
+        found = check_cancellation(self.function, outputs, batch)
+        notes.cancelled = found.affected if found else 0
+        if notes.cancelled:
+            warnings.warn(
+                f"the output function's gradient has fewer than three correct digits in "
+                f"{self.function.dtype} for {notes.cancelled} of {len(spread)} samples looked "
+                "at: it cancels where the network is sure. Use ks.outputs.Loss() or "
+                "ks.outputs.OwnClass(), which do not cancel, or dtype=torch.float64",
+                CancellationWarning,
+                stacklevel=4,
+            )
 
     def tell(self, notes: Notes, inverted: bool = True) -> None:
         """Warn of what was set apart, naming the samples; of ranks if K(x,x) was inverted."""

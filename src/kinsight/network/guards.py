@@ -1,15 +1,22 @@
 """Is f a function of one sample? Checks that refuse training mode, randomness and batch effects."""
 
+import copy
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from kinsight.errors import OutputError, SampleInfluenceError, StochasticNetworkError
-from kinsight.errors import TrainingModeError as _TrainingModeError
-from kinsight.network.batches import Batches, batch_length
-from kinsight.network.function import NetworkFunction
+from kinsight.errors import (
+    OutputError,
+    SampleInfluenceError,
+    StochasticNetworkError,
+    TrainingModeError,
+)
+from kinsight.network.batches import Batch, Batches, batch_length
+from kinsight.network.function import NetworkFunction, tensor_output
 
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 _HALF_TOLERANCE = 5e-2
@@ -36,7 +43,7 @@ def check_mode(model: nn.Module) -> None:
     active = [name or type(m).__name__ for name, m in model.named_modules() if _acts(m)]
     if active:
         more = f" and {len(active) - 4} more" if len(active) > 4 else ""
-        raise _TrainingModeError(
+        raise TrainingModeError(
             "expected layers in evaluation mode, got training mode with effect in "
             f"{', '.join(active[:4])}{more}; call model.eval() first"
         )
@@ -105,7 +112,9 @@ def _finite_scale(values: Tensor) -> float:
     return float(torch.where(values.isfinite(), values, 0.0).abs().max()) or 1.0
 
 
-def check_cancellation(function: NetworkFunction, outputs: Tensor, batch) -> Cancellation | None:
+def check_cancellation(
+    function: NetworkFunction, outputs: Any, batch: Batch
+) -> Cancellation | None:
     """Compare ∂f/∂outputs in the precision used with float64, per sample.
 
     Cost: the output function twice, forward and backward; no pass through the network.
@@ -115,13 +124,13 @@ def check_cancellation(function: NetworkFunction, outputs: Tensor, batch) -> Can
         return None
     gradients = []
     for dtype in (function.dtype, torch.float64):
-        leaf = outputs.detach().to(dtype).requires_grad_(True)
+        leaf = tensor_output(outputs).detach().to(dtype).requires_grad_(True)
         cast = tree_map(
             lambda t, to=dtype: t.to(to) if isinstance(t, Tensor) and t.is_floating_point() else t,
             batch,
         )
         with torch.enable_grad():
-            rows = function.to_rows(leaf, cast)
+            rows = function.to_rows(_with_tensor(outputs, leaf), cast)
             if not rows.requires_grad:
                 return None
             (gradient,) = torch.autograd.grad(rows.sum(), leaf)
@@ -129,3 +138,15 @@ def check_cancellation(function: NetworkFunction, outputs: Tensor, batch) -> Can
     rough, fine = gradients
     error = (rough - fine).norm(dim=1) / fine.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
     return Cancellation(torch.where(fine.norm(dim=1) > 0, error, 0.0))
+
+
+def _with_tensor(outputs: Any, tensor: Tensor) -> Any:
+    """What the network returned, with its one tensor (or its logits) replaced."""
+    if isinstance(outputs, Tensor):
+        return tensor
+    changed = copy.copy(outputs)
+    if isinstance(changed, MutableMapping):
+        changed["logits"] = tensor
+    else:
+        changed.logits = tensor
+    return changed

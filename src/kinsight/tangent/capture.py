@@ -59,6 +59,7 @@ class Capture:
     treatment: dict[str, Treatment] = field(default_factory=dict)
     _maps: dict[Hashable, list[Map]] = field(default_factory=dict)
     _distrusted: set[str] = field(default_factory=set)
+    _routed: set[Hashable] = field(default_factory=set)  # wirings whose owners change with the data
 
     def __call__(self, batch: Batch) -> Features:
         """Features of a batch that is already in place.
@@ -100,6 +101,8 @@ class Capture:
 
     def _learn(self, batch: Batch, graph: Graph, length: int) -> Map | None:
         """Read a few samples; what they show with certainty holds for all batches wired alike."""
+        if wiring(graph) in self._routed:
+            return None
         probe = _repeat(batch, [i % length for i in range(_PROBE)])
         rows = self.function(probe)
         small = self._graph(rows)
@@ -112,6 +115,8 @@ class Capture:
         """The owners in this very batch, for wirings that depend on the data."""
         found = find_uses(graph, rows)
         self._check(graph, rows, found)
+        if len(rows) > 1:
+            self._routed.add(wiring(graph))
         return found
 
     def _check(self, graph: Graph, rows: Tensor, found: Map) -> bool:

@@ -4,7 +4,6 @@ The graph is exactly what autograd differentiates, so a parameter that is not in
 gradient, and one that is in it cannot be overlooked: every use is an edge.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ Node = Any  # torch.autograd.graph.Node; C++ nodes are not instances of the Pyth
 Edge = tuple[Node, int]  # a node and which of its outputs
 
 DATA_DEPENDENT = ("Index", "Gather", "Scatter", "Masked", "Sort", "Topk", "Take", "Repeatinter")
+DATA_DEPENDENT += ("PackPadded", "Nested")
 
 
 @dataclass
@@ -34,19 +34,13 @@ class Graph:
         """Names of the chosen parameters that f depends on."""
         return set(self.parameter.values())
 
-    def key(self) -> Hashable:
-        """Equal for two passes with the same operators, wiring and shapes."""
-        place = {node: i for i, node in enumerate(self.order)}
-        rows = []
-        for node in self.order:
-            wires = tuple((place.get(n, -1), nr) for n, nr in node.next_functions)
-            shapes = tuple(tuple(meta.shape) for meta in node._input_metadata)
-            rows.append((node.name(), shapes, wires, self.parameter.get(node)))
-        return tuple(rows)
+    def routes_by_data(self, weights: set[Node]) -> bool:
+        """Whether some operator picks rows by index, so that ownership may change with the data.
 
-    def routes_by_data(self) -> bool:
-        """Whether some operator picks rows by index, so that ownership may change with the data."""
-        return any(node.name().startswith(DATA_DEPENDENT) for node in self.order)
+        Operators among ``weights`` see parameters alone: what they pick is the same every time.
+        """
+        routing = (n for n in self.order if n.name().lstrip("_").startswith(DATA_DEPENDENT))
+        return any(node not in weights for node in routing)
 
 
 def edge(node: Node, number: int) -> GradientEdge:

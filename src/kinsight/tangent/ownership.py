@@ -82,7 +82,7 @@ class Cotangents:
         half = like.dtype in (torch.float16, torch.bfloat16)
         self._tolerance = _HALF_TOLERANCE if half else _TOLERANCE
 
-    def judge(self, plain: Tensor | None, scaled: Tensor | None, routed: bool) -> Evidence:
+    def judge(self, plain: Tensor | None, scaled: Tensor | None) -> Evidence:
         """Owner of an operand from its gradients under both cotangents."""
         if plain is None or scaled is None:
             return Evidence(None, certain=True, silent=True)
@@ -94,7 +94,7 @@ class Cotangents:
         found = self._static(plain, scaled)
         if found:
             several = _informative_samples(plain, found[0]) > 1
-            return Evidence(found[0], certain=len(found) == 1 and several and not routed)
+            return Evidence(found[0], certain=len(found) == 1 and several)
         return self._by_row(plain, scaled)
 
     def _static(self, plain: Tensor, scaled: Tensor) -> list[Layout]:

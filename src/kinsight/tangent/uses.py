@@ -130,6 +130,7 @@ def _map(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> Map:
         for number in evidence
     )
     certain = all(e.certain for evidence in judged.values() for e in evidence.values())
+    certain = certain and not graph.routes_by_data(shared)
     return Map(meetings, silent, certain)
 
 
@@ -150,7 +151,6 @@ def _waiting(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> 
 def _judge(
     graph: Graph, rows: Tensor, cotangents: Cotangents, nodes: list[Node]
 ) -> dict[Node, Judgement]:
-    routed = graph.routes_by_data()
     edges: list[Edge] = []
     for node in nodes:
         numbers = {number for _, _, number in graph.consumers.get(node, ())}
@@ -165,7 +165,7 @@ def _judge(
     ]
     found: dict[Node, Judgement] = {node: {} for node in nodes}
     for (node, number), plain, scaled in zip(edges, *gradients, strict=True):
-        found[node][number] = cotangents.judge(_full(plain), _full(scaled), routed)
+        found[node][number] = cotangents.judge(_full(plain), _full(scaled))
         if (node, number) == graph.root:  # f itself: row b is sample b by definition
             found[node][number] = Evidence(Layout(0, 1, 1, len(rows)), certain=True)
     return found
