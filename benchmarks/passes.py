@@ -1,0 +1,155 @@
+"""What the exact kernel costs in training passes: ResNet-20 on CIFAR-10, side by side in one run.
+
+    python benchmarks/passes.py --data FOLDER [--gram 300] [--density 5000] [--repeat 3]
+
+A pass is one forward and backward over the same images in the same run, alternating with what is
+measured. Prints a table and writes it with the environment to benchmarks/results/passes.json.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from real import cifar10_pixels, normalised, resnet20
+from torch import Tensor, nn
+
+import kinsight as ks
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--gram", type=int, default=300)
+    options.add_argument("--density", type=int, default=5000)
+    options.add_argument("--repeat", type=int, default=3)
+    asked = options.parse_args()
+    model = resnet20(asked.data)
+    images = normalised(cifar10_pixels(asked.data)[: max(asked.gram, asked.density)])
+    rows = [
+        gram(model, images[: asked.gram], asked.repeat),
+        density(model, images[: asked.density // 4], max(1, asked.repeat - 1)),
+        density(model, images[: asked.density], 1),
+    ]
+    print(
+        f"{'job':34s} {'seconds':>8s} {'pass, s':>8s} {'passes':>7s} {'memory':>9s} {'median':>8s} {'largest error':>13s}"
+    )
+    for row in rows:
+        print(
+            f"{row['job']:34s} {row['seconds']:8.2f} {row['pass_seconds']:8.2f} "
+            f"{row['passes']:7.2f} {row['memory_mib']:6.0f}MiB {row['median_error']:8.1e} {row['largest_error']:13.1e}"
+        )
+    RESULTS.mkdir(exist_ok=True)
+    report = {"environment": environment(), "jobs": rows}
+    (RESULTS / "passes.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def gram(model: nn.Module, images: Tensor, repeat: int) -> dict:
+    """All similarities of N images; error against float64 on the first 64."""
+    kernel = ks.TangentKernel(model, output=ks.outputs.OwnClass())
+    exact = ks.TangentKernel(model, output=ks.outputs.OwnClass(), dtype=torch.float64)
+    row = side_by_side(model, images, lambda: kernel.similarity(images), repeat)
+    few = images[:64]
+    error = (kernel.similarity(few).double() - exact.similarity(few.double())).abs()
+    return {"job": f"exact Gram, {len(images):,} images", **row, **summary(error)}
+
+
+def density(model: nn.Module, images: Tensor, repeat: int) -> dict:
+    """Soft density of N images; error against the sum of exact similarities, on the first 64."""
+    kernel = ks.TangentKernel(model, output=ks.outputs.OwnClass())
+    exact = ks.TangentKernel(model, output=ks.outputs.OwnClass(), dtype=torch.float64)
+    row = side_by_side(model, images, lambda: kernel.density(images), repeat)
+    few = images[:64]
+    expected = exact.similarity(few.double()).sum(1)
+    error = ((kernel.density(few).double() - expected) / expected).abs()
+    return {"job": f"exact soft density, {len(images):,} images", **row, **summary(error)}
+
+
+def summary(error: Tensor) -> dict:
+    """Median and largest error. The largest is a ReLU that flips between float32 and float64."""
+    return {"median_error": float(error.median()), "largest_error": float(error.max())}
+
+
+def side_by_side(model: nn.Module, images: Tensor, job: Callable, repeat: int) -> dict:
+    """Alternate passes and jobs; the least time of each counts."""
+    one_pass(model, images[:100])
+    passes, jobs = [], []
+    with PeakMemory() as peak:
+        for _ in range(repeat):
+            passes.append(seconds(lambda: one_pass(model, images)))
+            peak.reset()
+            jobs.append(seconds(job))
+    return {
+        "seconds": min(jobs),
+        "pass_seconds": min(passes),
+        "passes": min(jobs) / min(passes),
+        "memory_mib": peak.above / 2**20,
+    }
+
+
+def one_pass(model: nn.Module, images: Tensor) -> None:
+    """One forward and backward in batches of 100, as training would."""
+    for start in range(0, len(images), 100):
+        model(images[start : start + 100]).sum().backward()
+    model.zero_grad()
+
+
+def seconds(job: Callable) -> float:
+    """Wall-clock time of one call."""
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+class PeakMemory:
+    """The most resident memory above that at the last reset, sampled every 5 ms."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.above, self._base, self._running = 0, resident(), True
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def reset(self) -> None:
+        self._base, self.above = resident(), 0
+
+    def _watch(self) -> None:
+        while self._running:
+            self.above = max(self.above, resident() - self._base)
+            time.sleep(0.005)
+
+    def __exit__(self, *_: object) -> None:
+        self._running = False
+        self._thread.join()
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def environment() -> dict:
+    """What the numbers depend on."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")),
+        platform.processor(),
+    )  # fmt: skip
+    return {
+        "processor": model,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Real images and a network trained by others: CIFAR-10 and a ResNet-20 read from a folder.
+
+The folder holds ``cifar10/`` (lossless differences, see its PROVENANCE.md) and ``pretrained/``.
+"""
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut; where the size changes, the shortcut is padded."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.pad = (outputs - inputs) // 2 if stride != 1 or inputs != outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        if self.pad is not None:
+            x = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return functional.relu(y + x)
+
+
+class ResNet20(nn.Module):
+    """He et al. 2016 for CIFAR-10: 269,722 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = self._stage(16, 16, 1)
+        self.layer2 = self._stage(16, 32, 2)
+        self.layer3 = self._stage(32, 64, 2)
+        self.linear = nn.Linear(64, 10)
+
+    def _stage(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+        first = Block(inputs, outputs, stride)
+        return nn.Sequential(first, Block(outputs, outputs, 1), Block(outputs, outputs, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+def resnet20(folder: Path) -> ResNet20:
+    """The network with its trained weights, in evaluation mode."""
+    path = folder / "pretrained" / "resnet20-12fca82f.th"
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    model = ResNet20()
+    model.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
+    return model.eval()
+
+
+def cifar10_pixels(folder: Path) -> np.ndarray:
+    """The test images: (10000, 32, 32, 3) uint8."""
+    packed = lzma.decompress((folder / "cifar10" / "test_batch.delta.xz").read_bytes())
+    planes = np.frombuffer(packed, np.uint8).reshape(3, -1, 32, 32)
+    planes = np.cumsum(np.cumsum(planes, 2, dtype=np.uint8), 3, dtype=np.uint8)
+    planes[1] += planes[0]  # stored as G, R − G, B − G, modulo 256
+    planes[2] += planes[0]
+    return planes[[1, 0, 2]].transpose(1, 2, 3, 0)
+
+
+def cifar10_labels(folder: Path) -> np.ndarray:
+    """The test labels, 0 … 9: (10000,)."""
+    with np.load(folder / "cifar10" / "labels.npz") as archive:
+        return archive["test"].astype(np.int64)
+
+
+def normalised(pixels: np.ndarray) -> Tensor:
+    """Pixels as ResNet-20 was trained on them: (N, 3, 32, 32)."""
+    value = torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2).float() / 255
+    mean, deviation = torch.tensor(MEAN)[:, None, None], torch.tensor(DEVIATION)[:, None, None]
+    return ((value - mean) / deviation).contiguous()
