@@ -25,6 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
+    """Measure, print, write."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--gram", type=int, default=300)
@@ -38,17 +39,22 @@ def main() -> None:
         density(model, images[: asked.density // 4], max(1, asked.repeat - 1)),
         density(model, images[: asked.density], 1),
     ]
-    print(
-        f"{'job':34s} {'seconds':>8s} {'pass, s':>8s} {'passes':>7s} {'memory':>9s} {'median':>8s} {'largest error':>13s}"
-    )
-    for row in rows:
-        print(
-            f"{row['job']:34s} {row['seconds']:8.2f} {row['pass_seconds']:8.2f} "
-            f"{row['passes']:7.2f} {row['memory_mib']:6.0f}MiB {row['median_error']:8.1e} {row['largest_error']:13.1e}"
-        )
+    print(table(rows))
     RESULTS.mkdir(exist_ok=True)
     report = {"environment": environment(), "jobs": rows}
     (RESULTS / "passes.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def table(rows: list[dict]) -> str:
+    """The measured rows as text."""
+    lines = [f"{'job':34s}  seconds   pass passes   memory  median err  largest"]
+    for row in rows:
+        lines.append(
+            f"{row['job']:34s} {row['seconds']:8.2f} {row['pass_seconds']:6.2f} "
+            f"{row['passes']:6.2f} {row['memory_mib']:5.0f}MiB {row['median_error']:11.1e} "
+            f"{row['largest_error']:8.1e}"
+        )
+    return "\n".join(lines)
 
 
 def gram(model: nn.Module, images: Tensor, repeat: int) -> dict:

@@ -12,7 +12,7 @@ from torch import Tensor
 from kinsight.kernel.engine import Engine, Notes
 from kinsight.kernel.whitening import Normalization
 from kinsight.network.batches import Batches
-from kinsight.tangent.capture import Features
+from kinsight.tangent.features import Features
 
 
 def total_feature(

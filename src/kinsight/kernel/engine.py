@@ -21,8 +21,9 @@ from kinsight.network.batches import Batches, batch_length
 from kinsight.network.function import NetworkFunction
 from kinsight.network.guards import check_cancellation, check_mode, check_samples
 from kinsight.tangent.blocks import Block, Dense
-from kinsight.tangent.capture import Capture, Features
+from kinsight.tangent.capture import Capture
 from kinsight.tangent.coverage import Coverage, CoverageRow
+from kinsight.tangent.features import Features
 
 _PAIRS = 256  # inner products a sample takes part in, for choosing a block's form
 

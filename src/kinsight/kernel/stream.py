@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinsight.tangent.capture import Features
+from kinsight.tangent.features import Features
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kinsight.tangent.blocks import Block, Dense, Joined
-from kinsight.tangent.capture import Features
+from kinsight.tangent.features import Features
 
 Normalization = Literal["whitened", "trace"] | None
 

@@ -17,38 +17,16 @@ from kinsight.network.function import NetworkFunction
 from kinsight.tangent.blocks import Block, Dense, add_up
 from kinsight.tangent.coverage import Treatment
 from kinsight.tangent.fallback import one_sample_at_a_time
-from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, read_graph
-from kinsight.tangent.ownership import Cotangents
+from kinsight.tangent.features import Features
+from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, parameters_behind, read_graph
 from kinsight.tangent.pullback import pull_back
 from kinsight.tangent.rules import Use, rule_for
 from kinsight.tangent.rules.registry import operator_of
 from kinsight.tangent.uses import Map, Meeting, find_uses, wiring
+from kinsight.tangent.verification import wrong_parameters
 
 _PROBE = 6  # samples on which a new wiring is read and checked
-_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
-_HALF_TOLERANCE = 5e-2
 Deltas = dict[Edge, tuple[Tensor | None, ...]]
-
-
-@dataclass(frozen=True)
-class Features:
-    """J for a batch, (B, D, P) in blocks by parameter, with f(x) and which samples are unfit."""
-
-    values: Tensor  # (B, D)
-    blocks: dict[str, Block]
-    bad: Tensor  # (B,) bool: output not finite
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def bytes(self) -> int:
-        """Memory held by the blocks."""
-        return sum(block.bytes for block in self.blocks.values())
-
-    def mapped(self, change) -> "Features":
-        """The same with every block changed."""
-        return replace(self, blocks={name: change(block) for name, block in self.blocks.items()})
 
 
 @dataclass
@@ -137,31 +115,7 @@ class Capture:
 
     def _wrong(self, graph: Graph, rows: Tensor, found: Map) -> set[str] | None:
         features = self._features(graph, rows, found, _deltas(graph, rows, found))
-        if bool(features.bad.any()):
-            return None
-        weights = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), seed=1).scaled  # (B, D)
-        exempt = _scaled_by_batch(graph)
-        names = [name for name in graph.used if name not in exempt]
-        if not names:
-            return set()
-        chosen = self.function.selection.chosen
-        reference = torch.autograd.grad(
-            rows, [chosen[n] for n in names], weights, retain_graph=True, allow_unused=True
-        )
-        limit = _TOLERANCE.get(rows.dtype, _HALF_TOLERANCE)
-        wrong = set()
-        for name, expected in zip(names, reference, strict=True):
-            want = _real(chosen[name].detach() * 0 if expected is None else expected.detach())
-            got, scale = torch.zeros_like(want), want.norm()
-            if name in features.blocks:
-                mixed = features.blocks[name].mix(weights[:, None])
-                got = mixed.summed()[0]
-                scale = mixed.own_gram().flatten().clamp_min(0).sqrt().sum()
-            if not bool((got.isfinite() & want.isfinite()).all()):
-                return None
-            if not (got - want.to(got)).norm() <= limit * scale:
-                wrong.add(name)
-        return wrong
+        return wrong_parameters(graph, rows, features, self.function.selection.chosen)
 
     def _features(self, graph: Graph, rows: Tensor, found: Map, deltas: Deltas) -> Features:
         by_source: dict[Edge, list[Block]] = {}
@@ -188,7 +142,7 @@ class Capture:
         if all(d is None for ds in given.values() for d in ds):
             return None
         rule, block = rule_for(node), None
-        names = _names_behind(graph, source)
+        names = set(parameters_behind(graph, source[0]))
         plain = _plain(given)
         if rule is not None and plain is not None and not names & self._distrusted:
             block = rule(Use(node, meeting.slot, shape, plain, meeting.owners[0], batch))
@@ -241,33 +195,6 @@ def _wide(delta: Tensor | None) -> Tensor | None:
     if delta is not None and delta.dtype in (torch.float16, torch.bfloat16):
         return delta.float()
     return delta
-
-
-def _names_behind(graph: Graph, source: Edge) -> set[str]:
-    seen, stack, names = set(), [source[0]], set()
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node in graph.parameter:
-            names.add(graph.parameter[node])
-        stack.extend(n for n, _ in node.next_functions if n is not None)
-    return names
-
-
-def _scaled_by_batch(graph: Graph) -> set[str]:
-    """Embeddings whose gradient torch divides by frequencies in the batch: no sum of samples."""
-    names: set[str] = set()
-    for node in graph.order:
-        if getattr(node, "_saved_scale_grad_by_freq", False):
-            names |= _names_behind(graph, (node, 0))
-    return names
-
-
-def _real(value: Tensor) -> Tensor:
-    value = value.to_dense() if value.is_sparse else value
-    return (torch.view_as_real(value) if value.is_complex() else value).flatten()
 
 
 def _realized(block: Block) -> Block:

@@ -7,6 +7,7 @@ gradient, and one that is in it cannot be overlooked: every use is an edge.
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
@@ -41,6 +42,16 @@ class Graph:
         """
         routing = (n for n in self.order if n.name().lstrip("_").startswith(DATA_DEPENDENT))
         return any(node not in weights for node in routing)
+
+
+def coarsest(graph: Graph) -> torch.dtype:
+    """The lowest precision inside the network: some compute a norm in float32 whatever comes."""
+    inside = {meta.dtype for node in graph.order for meta in node._input_metadata}
+    return max(
+        (dtype for dtype in inside if dtype.is_floating_point),
+        key=lambda dtype: torch.finfo(dtype).eps,
+        default=torch.float32,
+    )
 
 
 def edge(node: Node, number: int) -> GradientEdge:
@@ -91,3 +102,18 @@ def _refuse_hidden(node: Node) -> None:
             "expected operators that autograd can show, got reentrant activation checkpointing, "
             "which hides the parameters inside; call checkpoint(…, use_reentrant=False)"
         )
+
+
+def parameters_behind(graph: Graph, node: Node) -> dict[str, Node]:
+    """The chosen parameters upstream of a node: name -> the node that accumulates its gradient."""
+    seen: set[Node] = set()
+    stack, found = [node], {}
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if current in graph.parameter:
+            found[graph.parameter[current]] = current
+        stack.extend(n for n, _ in current.next_functions if n is not None)
+    return found

@@ -69,9 +69,19 @@ class Evidence:
 
 
 class Cotangents:
-    """u and v∘u for a batch of B samples and D outputs, the same for equal B, D and seed."""
+    """u and v∘u for a batch of B samples and D outputs, the same for equal B, D and seed.
 
-    def __init__(self, batch: int, outputs: int, like: Tensor, seed: int = 0):
+    ``precision`` is the coarsest inside the network, which bounds how well v can be read back.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        outputs: int,
+        like: Tensor,
+        precision: torch.dtype | None = None,
+        seed: int = 0,
+    ):
         generator = torch.Generator().manual_seed(seed + 7919 * batch + outputs)
         spread = torch.linspace(0, 3, batch, dtype=torch.float64).exp2()  # 1 … 8
         self.values = spread[torch.randperm(batch, generator=generator)].to(like)  # (B,)
@@ -79,7 +89,7 @@ class Cotangents:
         sign = torch.randint(0, 2, (batch, outputs), generator=generator) * 2 - 1
         self.plain = (base * sign).to(like)  # (B, D)
         self.scaled = self.plain * self.values[:, None]
-        half = like.dtype in (torch.float16, torch.bfloat16)
+        half = (precision or like.dtype) in (torch.float16, torch.bfloat16)
         self._tolerance = _HALF_TOLERANCE if half else _TOLERANCE
 
     def judge(self, plain: Tensor | None, scaled: Tensor | None) -> Evidence:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kinsight.tangent.blocks import Block, Dense, Outer
-from kinsight.tangent.graph import Edge, Graph, edge, edge_shape
+from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, parameters_behind
 from kinsight.tangent.rules.registry import operator_of
 
 _RESHAPING = frozenset(("View", "UnsafeView", "Reshape", "ReshapeAlias", "Unsqueeze", "Squeeze"))
@@ -31,31 +31,17 @@ def pull_back(graph: Graph, source: Edge, block: Block) -> dict[str, Block]:
 
 
 def _by_autograd(graph: Graph, source: Edge, block: Block) -> dict[str, Block]:
-    leaves = _leaves(graph, source)
-    names = [graph.parameter[node] for node in leaves]
-    variables = [node.variable for node in leaves]
+    leaves = parameters_behind(graph, source[0])
+    variables = [node.variable for node in leaves.values()]
     value = block.dense()  # (B, D, P of the effective weight)
     shape = edge_shape(*source)
     flat = value.reshape(-1, *shape)  # (B·D, *shape)
     gradients = _vector_jacobian(source, variables, flat)
     return {
         name: Dense(gradient.reshape(*value.shape[:2], -1))
-        for name, gradient in zip(names, gradients, strict=True)
+        for name, gradient in zip(leaves, gradients, strict=True)
         if gradient is not None
     }
-
-
-def _leaves(graph: Graph, source: Edge) -> list:
-    seen, stack, leaves = set(), [source[0]], []
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node in graph.parameter:
-            leaves.append(node)
-        stack.extend(n for n, _ in node.next_functions if n is not None)
-    return leaves
 
 
 def _vector_jacobian(source: Edge, variables: list[Tensor], rows: Tensor) -> list[Tensor | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinsight.tangent.graph import Edge, Graph, Node, edge, edge_shape
+from kinsight.tangent.graph import Edge, Graph, Node, coarsest, edge, edge_shape
 from kinsight.tangent.ownership import Cotangents, Evidence, Layout, OwnedRows
 from kinsight.tangent.rules.registry import operator_of
 
@@ -93,7 +93,7 @@ def find_uses(graph: Graph, rows: Tensor) -> Map:
     Cost: two backward passes a round; one round for plain layers, one more for every operator
     between a parameter and its use that is not a mere rearrangement.
     """
-    cotangents = Cotangents(rows.shape[0], rows.shape[1], rows.detach())
+    cotangents = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), coarsest(graph))
     shared: set[Node] = set(graph.parameter)
     judged: dict[Node, Judgement] = {}
     while waiting := _waiting(graph, shared, judged):

@@ -17,7 +17,8 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batch
 from kinsight.network.function import NetworkFunction
 from kinsight.tangent.blocks import Block, Dense, add_up
-from kinsight.tangent.capture import Capture, Features
+from kinsight.tangent.capture import Capture
+from kinsight.tangent.features import Features
 from kinsight.tangent.reference import jacobian_by_loop
 
 _TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
