@@ -72,15 +72,18 @@ class Convolution(Block):
     def dense(self) -> Tensor:
         sizes = self.delta.shape[3:]
         shape = self.shape
-        delta = self.delta.flatten(3).unflatten(2, (shape.groups, -1))  # (B, D, G, O, L)
-        sample = shape.groups * shape.inputs * shape.positions * self.value.element_size()
+        batch, groups = len(self.value), shape.groups
+        # (B, D, G, O, L) -> (B, G, D·O, L): one product per sample and group serves all outputs.
+        delta = self.delta.flatten(3).unflatten(2, (groups, -1)).transpose(1, 2).flatten(2, 3)
+        result = self.value.new_empty(batch, shape.rows, groups, shape.outputs * shape.inputs)
+        sample = groups * shape.inputs * shape.positions * self.value.element_size()
         step = max(1, _CHUNK // sample)
-        result = self.value.new_empty(len(self.value), shape.rows, shape.entries // shape.rows)
-        for i in range(0, len(self.value), step):
+        for i in range(0, batch, step):
             seen = patches(self.value[i : i + step], self.geometry, sizes)  # (b, G, I, L)
-            product = delta[i : i + step] @ seen.mT[:, None]  # (b, D, G, O, I)
-            result[i : i + step] = product.flatten(2)
-        return result
+            product = delta[i : i + step] @ seen.mT  # (b, G, D·O, I)
+            product = product.unflatten(2, (shape.rows, -1)).flatten(3)  # (b, G, D, O·I)
+            result[i : i + step] = product.transpose(1, 2)
+        return result.flatten(2)
 
     def outer(self) -> Outer:
         """The same with the patches written out."""

@@ -33,9 +33,11 @@ class Outer(Block):
         return plan.Shape(groups, positions, inputs, self.right.shape[-1], self.right.shape[1])
 
     def dense(self) -> Tensor:
-        left, right = self.left[:, None], self.right  # (B, 1, G, T, I), (B, D, G, T, O)
-        value = right.mT @ left if self.flipped else left.mT @ right
-        return value.flatten(2)
+        batch, rows, groups, positions, outputs = self.right.shape
+        # (B, G, D·O, T): one product per sample and group serves all outputs.
+        right = self.right.permute(0, 2, 1, 4, 3).reshape(batch, groups, rows * outputs, positions)
+        value = (right @ self.left).unflatten(2, (rows, outputs)).transpose(1, 2)  # (B, D, G, O, I)
+        return (value if self.flipped else value.mT).flatten(2)
 
     def flip(self) -> "Outer":
         """The gradient of the transposed weight."""
@@ -100,8 +102,10 @@ class Outer(Block):
             right = self.right * a[:, None].sqrt()
             flat = right.flatten(2)  # (B, D, G·O)
             return flat @ flat.mT
-        weighted = a[:, None] @ self.right  # (B, D, G, T, O)
-        return weighted.flatten(2) @ self.right.flatten(2).mT
+        by_group = self.right.permute(0, 2, 3, 1, 4)  # (B, G, T, D, O)
+        weighted = (a @ by_group.flatten(3)).unflatten(3, by_group.shape[3:])
+        weighted = weighted.permute(0, 3, 1, 2, 4).flatten(2)  # (B, D, G·T·O)
+        return weighted @ self.right.flatten(2).mT
 
     def summed(self) -> Tensor:
         left = self.left.permute(1, 0, 2, 3).flatten(1, 2)  # (G, B·T, I)
