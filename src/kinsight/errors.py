@@ -46,7 +46,15 @@ class UnreachableParameterError(ParameterError):
 
 
 class ImportTargetError(KinsightError, ImportError):
-    """MODULE:CALLABLE could not be imported."""
+    """MODULE:CALLABLE could not be imported, or what it returned is no network and data."""
+
+
+class SubjectError(KinsightError, ValueError):
+    """What belongs to the samples (labels, names, pictures) does not fit them."""
+
+
+class RunFolderError(KinsightError, ValueError):
+    """A folder is not what a run leaves: foreign, damaged, of another version or another run."""
 
 
 class KinsightWarning(UserWarning):

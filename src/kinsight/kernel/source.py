@@ -4,7 +4,7 @@ An analysis sees samples through a :class:`Source` alone: blocks of similarities
 cross products and nearest samples. A store of sketches offers the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -76,6 +76,10 @@ class ExactSource:
     def dimension(self) -> int:
         """D: number of outputs."""
         return self._engine.outputs
+
+    def watch(self, on_samples: Callable[[int], None] | None) -> None:
+        """Have ``on_samples`` told how many samples went through the network, as they do."""
+        self._data.watcher = on_samples
 
     def norms(self) -> Tensor:
         """√Tr K(x,x): (N,), in units of output per parameter; NaN where not finite.

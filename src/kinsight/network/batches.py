@@ -1,6 +1,6 @@
 """Any data set as batches in a fixed order: tensors, tuples, dicts, Datasets, loaders."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class Batches:
             self.__dict__.update(data.__dict__)
             return
         self.data = data
+        self.watcher: Callable[[int], None] | None = None  # told how many samples went through
         self._loader: DataLoader | None = None
         self._dataset: Any = None
         if isinstance(data, DataLoader):
@@ -94,6 +95,8 @@ class Batches:
         for first in range(start, stop, batch_size):
             last = min(first + batch_size, stop)
             yield Piece(first, last, self.take(range(first, last)))
+            if self.watcher is not None:
+                self.watcher(last - first)
 
     def take(self, indices: Sequence[int]) -> Batch:
         """The samples at ``indices`` as one batch."""

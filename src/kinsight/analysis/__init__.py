@@ -1,0 +1,1 @@
+"""Analyses: what follows from similarities; they see samples through a Source alone."""

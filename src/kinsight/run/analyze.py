@@ -1,0 +1,184 @@
+"""The main job: similarity, neighbours, density and suspected labels of a data set, on disk."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kinsight.analysis.gather import THRESHOLDS, Gathered, gather
+from kinsight.analysis.suspects import Suspects, suspects
+from kinsight.errors import ArgumentError, KinsightWarning
+from kinsight.kernel.source import ExactSource
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.progress import bar
+from kinsight.run.files import write_table
+from kinsight.run.folder import RunFolder
+from kinsight.run.labels import Labels, read_labels
+from kinsight.run.parts import Parts, joined
+from kinsight.run.pictures import painter
+from kinsight.run.record import begin, finish, identity_of
+from kinsight.run.subject import Subject, check_lengths
+from kinsight.run.survey import Survey, survey
+from kinsight.run.tables import Found, neighbours_table, samples_table, write_pictures
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compute; what is computed is up to the Subject.
+
+    Args:
+        neighbours: kept for each sample; fewer where there are fewer samples.
+        fresh: begin anew where the folder holds a run already.
+        dtype, device, memory_budget, batch_size: as for ``kinsight.TangentKernel``.
+        progress: show bars; ``None`` on a terminal only.
+        target: where the subject came from, for the record.
+    """
+
+    neighbours: int = 10
+    fresh: bool = False
+    dtype: torch.dtype | None = None
+    device: str | None = None
+    memory_budget: int | None = None
+    batch_size: int | None = None
+    progress: bool | None = None
+    target: str | None = None
+
+
+def kernel_for(subject: Subject, settings: Settings) -> TangentKernel:
+    """The kernel that a subject and settings ask for."""
+    return TangentKernel(
+        subject.model,
+        output=subject.output,
+        parameters=subject.parameters,
+        normalization=subject.normalization,
+        forward=subject.forward,
+        dtype=settings.dtype,
+        device=settings.device,
+        memory_budget=settings.memory_budget,
+        batch_size=settings.batch_size,
+    )
+
+
+def analyze(subject: Subject, out: str | Path, settings: Settings | None = None) -> RunFolder:
+    """Compute everything about ``subject`` and leave it in the folder ``out``.
+
+    A run that was stopped or killed goes on where it was when called again with the same
+    subject; a finished one is returned as it is.
+
+    Cost: three sweeps over the data and N² products of features; memory within the budget.
+
+    Raises:
+        SubjectError: labels, names or pictures do not fit the samples.
+        RunFolderError: ``out`` holds something else, or a run of something else.
+        KinsightError: whatever the kernel finds wrong with the network or the data.
+    """
+    settings = settings or Settings()
+    out = Path(out)
+    count = check_lengths(subject)
+    if count < 2:
+        raise ArgumentError("expected at least two samples to compare, got one")
+    if subject.normalization is None:
+        raise ArgumentError("normalization: expected 'whitened' or 'trace', got None")
+    kernel = kernel_for(subject, settings)
+    with _collected() as told:
+        source = kernel.on(subject.data)
+        read = _survey(kernel, subject, count, settings)
+        labels = _labels(subject, read)
+        identity = identity_of(subject, kernel, read.digest, labels, settings.neighbours)
+        begun = begin(out, identity, count, settings.fresh)
+        if begun.finished:
+            return begun
+        clock = time.perf_counter()
+        found = _computed(source, subject, out, labels, read, settings)
+        tables = _written(out, subject, found)
+    seconds = time.perf_counter() - clock
+    finish(out, subject, kernel, found, tables, told, seconds, settings.target)
+    return RunFolder(out)
+
+
+def _survey(kernel: TangentKernel, subject: Subject, count: int, settings: Settings) -> Survey:
+    with bar("reading the data", count, "samples", settings.progress) as shown:
+        return survey(kernel.function, subject.data, settings.batch_size, shown.advance)
+
+
+def _labels(subject: Subject, read: Survey) -> Labels | None:
+    given = subject.labels if subject.labels is not None else read.labels
+    return None if given is None else read_labels(given, subject.classes)
+
+
+def _computed(
+    source: ExactSource,
+    subject: Subject,
+    out: Path,
+    labels: Labels | None,
+    read: Survey,
+    settings: Settings,
+) -> Found:
+    count = len(source)
+    k = min(settings.neighbours, count - 1)
+    with bar("gradient of each sample", count, "samples", settings.progress) as shown:
+        source.watch(shown.advance)
+        norms, ranks, outputs = source.norms(), source.ranks(), source.outputs()
+    gathered = _compared(source, Parts(out / "parts", k, THRESHOLDS), k, settings)
+    judged: Suspects | None = None
+    if labels is not None and labels.index is not None and labels.present > 1:
+        judged = suspects(gathered.similarity, gathered.neighbours, labels.index)
+    return Found(norms, ranks, outputs, gathered, labels, read.predicted, judged)
+
+
+def _compared(source: ExactSource, parts: Parts, k: int, settings: Settings) -> Gathered:
+    """All pairs, with every finished range of rows kept on disk."""
+    count = len(source)
+    done = parts.load()
+    first = done[-1].rows.stop if done else 0
+    seen = 0
+    with bar("comparing all pairs", count * count, "pairs", settings.progress) as shown:
+        shown.advance(first * count)
+
+        def watched(samples: int) -> None:
+            nonlocal seen
+            seen += samples
+            shown.note(f"{seen:,} gradients")
+
+        source.watch(watched)
+        for part in gather(source, k, THRESHOLDS, first, shown.advance):
+            parts.save(part)
+            done.append(part)
+    source.watch(None)
+    return joined(done)
+
+
+def _written(out: Path, subject: Subject, found: Found) -> dict[str, Any]:
+    """Write the tables; the table of them for run.json."""
+    samples, nearest = samples_table(subject, found), neighbours_table(found.gathered)
+    write_table(out / "samples.parquet", samples)
+    write_table(out / "neighbours.parquet", nearest)
+    tables = {
+        "samples": {"file": "samples.parquet", "rows": samples.num_rows},
+        "neighbours": {"file": "neighbours.parquet", "rows": nearest.num_rows},
+    }
+    paint = painter(subject.pictures, subject.data)
+    if paint is not None:
+        count = len(found.norms)
+        write_pictures(out / "media" / "pictures.parquet", paint, count)
+        tables["pictures"] = {"file": "media/pictures.parquet", "rows": count}
+    return tables
+
+
+@contextmanager
+def _collected() -> Iterator[list[str]]:
+    """The warnings of this package while the body runs, each once; they are issued at its end."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", KinsightWarning)
+        yield told
+        unique = {str(w.message): w for w in caught if issubclass(w.category, KinsightWarning)}
+        told += unique
+    for other in caught:
+        if not issubclass(other.category, KinsightWarning) or other is unique[str(other.message)]:
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)

@@ -1,0 +1,52 @@
+"""Files that are either complete or absent: written aside, flushed to disk, then renamed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_whole(path: Path, fill: Callable[[Path], None]) -> None:
+    """Let ``fill`` write a file beside ``path`` and put it there in one step.
+
+    A reader, or a run that goes on after a kill, sees the old file or the new one, never a part.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        fill(aside)
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file in UTF-8."""
+    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8") and None)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file for people and programs; NaN is not JSON and is refused by the encoder."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """A Parquet file."""
+    write_whole(path, lambda aside: pq.write_table(table, aside, compression="zstd"))
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,73 @@
+"""One forward pass over the data: its digest, the labels in its batches, the network's answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kinsight.errors import OutputError
+from kinsight.network.batches import Batches
+from kinsight.network.function import LABEL_KEYS, NetworkFunction, tensor_output
+from kinsight.run.identity import Digest
+
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What reading the data once told."""
+
+    digest: str
+    labels: Tensor | None  # (N,) whole numbers that came with the batches
+    predicted: Tensor | None  # (N,) class of the highest score, where there are class scores
+    classes: int  # C; 0 where the network gives no class scores
+
+
+def survey(
+    function: NetworkFunction,
+    data: Any,
+    batch_size: int | None = None,
+    on_samples: Callable[[int], None] | None = None,
+) -> Survey:
+    """Read every sample once, in order. Cost: one forward pass, memory O(N)."""
+    digest, labels, predicted = Digest(), [], []
+    classes = 0
+    for piece in Batches(data).pieces(batch_size or _BATCH):
+        digest.add_batch(piece.batch)
+        labels.append(_labels(piece.batch, piece.stop - piece.start))
+        with torch.no_grad():
+            scores = _class_scores(function.outputs(function.place(piece.batch)))
+        if scores is not None:
+            classes = scores.shape[1]
+            predicted.append(scores.argmax(1).cpu())
+        if on_samples is not None:
+            on_samples(piece.stop - piece.start)
+    given = [part for part in labels if part is not None]
+    return Survey(
+        digest.hex(),
+        torch.cat(given) if len(given) == len(labels) else None,
+        torch.cat(predicted) if len(predicted) == len(labels) else None,
+        classes,
+    )
+
+
+def _labels(batch: Any, count: int) -> Tensor | None:
+    found = None
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in LABEL_KEYS if key in batch), None)
+    elif isinstance(batch, (tuple, list)) and len(batch) > 1:
+        found = batch[-1]
+    if not isinstance(found, Tensor) or found.is_floating_point() or found.is_complex():
+        return None
+    return found.reshape(-1).cpu().long() if found.numel() == count else None
+
+
+def _class_scores(outputs: Any) -> Tensor | None:
+    try:
+        scores = tensor_output(outputs)
+    except OutputError:
+        return None
+    fits = scores.dim() == 2 and scores.shape[1] >= 2 and scores.is_floating_point()
+    return scores if fits else None
