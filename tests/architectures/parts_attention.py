@@ -3,9 +3,10 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, sequences, tokens, weights
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from architectures.parts_common import Entry, Net, sequences, tokens, weights
 
 entry = partial(Entry, "attention")
 
@@ -36,6 +37,32 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layer(x).mean(1))
+
+
+class EncoderAndDecoder(nn.Module):
+    """torch's whole transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Transformer(4, 1, 1, 1, 4, 0.0, activation="gelu", batch_first=True)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.both(x, x.sin())).mean(1)
+
+
+class PaddedTokens(nn.Module):
+    """Tokens of which zeros are padding that nobody attends to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(9, 4, padding_idx=0), nn.Linear(4, 3)
+        self.layer = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, padding = self.table(x), x == 0
+        padding[:, 0] = False
+        return self.head(self.layer(y, y, y, key_padding_mask=padding)[0]).tanh().mean(1)
 
 
 class VisionTransformer(nn.Module):
@@ -187,6 +214,8 @@ ATTENTION = [
         ),
         sequences(length=3),
     ),
+    entry("transformer, encoder and decoder", EncoderAndDecoder, sequences(length=3)),
+    entry("attention with padding", PaddedTokens, tokens()),
     entry("vision transformer with class token", VisionTransformer, sequences()),
     entry("language model, causal, tied", LanguageModel, tokens(4)),
     entry("grouped queries, rotary positions", GroupedQueries, sequences()),

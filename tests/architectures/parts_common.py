@@ -30,9 +30,7 @@ class Entry:
     def batch(self, count: int, dtype: torch.dtype = torch.float64) -> Batch:
         """``count`` samples, other ones for another count; float32 numbers in any ``dtype``."""
         torch.manual_seed(100 + count)
-        return tree_map(
-            lambda t: t.to(dtype) if t.is_floating_point() else t, self.inputs(count)
-        )
+        return tree_map(lambda t: t.to(dtype) if t.is_floating_point() else t, self.inputs(count))
 
 
 def in_precision(model: nn.Module, dtype: torch.dtype) -> nn.Module:

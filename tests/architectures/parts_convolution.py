@@ -3,9 +3,10 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, Pooled, images, sequences, volumes
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from architectures.parts_common import Entry, Net, Pooled, images, sequences, volumes
 
 entry = partial(Entry, "convolution")
 
@@ -107,9 +108,7 @@ CONVOLUTION = [
     entry("convolution 2d of width one", lambda: Pooled(nn.Conv2d(4, 3, 1), 2, 3), images()),
     entry(
         "depthwise convolution, padded by reflection",
-        lambda: Pooled(
-            nn.Conv2d(4, 8, 3, groups=4, padding=1, padding_mode="reflect"), 2, 3
-        ),
+        lambda: Pooled(nn.Conv2d(4, 8, 3, groups=4, padding=1, padding_mode="reflect"), 2, 3),
         images(),
     ),
     entry(

@@ -3,9 +3,10 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, Pooled, tokens, weights
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from architectures.parts_common import Entry, Net, Pooled, tokens, weights
 
 entry = partial(Entry, "embedding")
 
@@ -27,9 +28,7 @@ class TokensAndSegments(nn.Module):
 
 EMBEDDING = [
     entry("embedding", lambda: Pooled(nn.Embedding(9, 3), 1), tokens()),
-    entry(
-        "embedding with padding", lambda: Pooled(nn.Embedding(9, 3, padding_idx=1), 1), tokens()
-    ),
+    entry("embedding with padding", lambda: Pooled(nn.Embedding(9, 3, padding_idx=1), 1), tokens()),
     entry(
         "embedding, gradient by frequency",
         lambda: Pooled(nn.Embedding(9, 3, scale_grad_by_freq=True), 1),
@@ -62,9 +61,7 @@ EMBEDDING = [
         ),
         tokens(),
     ),
-    entry(
-        "bag, sparse gradient", lambda: nn.EmbeddingBag(9, 3, mode="sum", sparse=True), tokens()
-    ),
+    entry("bag, sparse gradient", lambda: nn.EmbeddingBag(9, 3, mode="sum", sparse=True), tokens()),
     entry(
         "bag of one long list and offsets",
         lambda: Net(

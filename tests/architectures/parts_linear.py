@@ -3,9 +3,10 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, Pooled, sequences, vectors
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from architectures.parts_common import Entry, Net, Pooled, sequences, vectors
 
 entry = partial(Entry, "linear")
 

@@ -1,12 +1,13 @@
-"""The rest: experts, routing, graphs, spectra, derivatives, and operators of the user's own."""
+"""The rest: filters and weights made from the sample, spectra, derivatives, operators by hand."""
 
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, images, sequences, vectors, weights
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
+
+from architectures.parts_common import Entry, Net, images, sequences, vectors, weights
 
 entry = partial(Entry, "other")
 
@@ -25,77 +26,90 @@ class SineScale(torch.autograd.Function):
         return gradient * w.sin(), (gradient * x * w.cos()).sum(0)
 
 
-class Experts(nn.Module):
-    """A mixture of experts: every position goes to the one that its gate prefers."""
+class TwoAnswers(torch.autograd.Function):
+    """x W and its sine at once, differentiable once only."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, w)
+        return x @ w, (x @ w).sin()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, of_product: Tensor, of_sine: Tensor) -> tuple[Tensor, Tensor]:
+        x, w = ctx.saved_tensors
+        gradient = of_product + of_sine * (x @ w).cos()
+        return gradient @ w.T, x.T @ gradient
+
+
+class ModulatedConvolution(nn.Module):
+    """One filter bank, scaled by a style of each sample and normalised: as in StyleGAN 2."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate = nn.Linear(4, 2)
-        self.experts = nn.ModuleList([nn.Linear(4, 3) for _ in range(2)])
+        self.filters, self.style = weights(3, 4, 2, 2), nn.Linear(4, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, 4)
-        share = self.gate(rows).softmax(-1)
-        chosen = share.argmax(-1)
-        y = rows.new_zeros(len(rows), 3)
-        for number, expert in enumerate(self.experts):
-            mine = (chosen == number).nonzero()[:, 0]
-            if len(mine):
-                y = y.index_add(0, mine, expert(rows[mine]) * share[mine, number, None])
-        return y.reshape(*x.shape[:2], 3).tanh().sum(1)
+        style = self.style(x.mean((2, 3)))[:, None, :, None, None]
+        filters = self.filters * style  # (N, 3, 4, 2, 2)
+        filters = filters * (filters.square().sum((2, 3, 4), keepdim=True) + 1e-6).rsqrt()
+        images = x.reshape(1, -1, *x.shape[2:])
+        y = F.conv2d(images, filters.flatten(0, 1), groups=len(x))
+        return y.reshape(len(x), 3, -1).tanh().mean(2)
 
 
-class SoftExperts(nn.Module):
-    """All experts at work, their answers weighed."""
+class MixedFilters(nn.Module):
+    """Filter banks mixed by each sample's own shares."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate, self.experts = nn.Linear(4, 2), weights(2, 4, 3)
+        self.banks, self.gate = weights(2, 3, 4, 2, 2), nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        answers = torch.einsum("bi,eio->beo", x, self.experts).tanh()
-        return (self.gate(x).softmax(-1)[:, :, None] * answers).sum(1)
+        share = self.gate(x.mean((2, 3))).softmax(1)
+        filters = torch.einsum("bk,koixy->boixy", share, self.banks).flatten(0, 1)
+        y = F.conv2d(x.reshape(1, -1, *x.shape[2:]), filters, groups=len(x))
+        return y.reshape(len(x), 3, -1).tanh().mean(2)
 
 
-class Branches(nn.Module):
-    """Another layer for another sign of the first number."""
+class SpatialTransformer(nn.Module):
+    """An image turned and scaled as a layer says, then convolved."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.positive, self.negative = nn.Linear(4, 3), nn.Linear(4, 3)
+        self.place, self.layer = nn.Linear(4, 6), nn.Conv2d(4, 3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x[:, :1] > 0, self.positive(x), self.negative(x).tanh())
+        theta = self.place(x.mean((2, 3))).view(-1, 2, 3) / 3
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        return self.layer(F.grid_sample(x, grid, align_corners=False)).tanh().mean((2, 3))
 
 
-class GraphConvolution(nn.Module):
-    """Features averaged over neighbours in a graph of each sample's own."""
+class LocallyConnected(nn.Module):
+    """Like a convolution, with other weights at every place."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3)
+        self.filters, self.bias = weights(4, 16, 3), weights(4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        adjacency = (x @ x.mT).softmax(-1)
-        return self.second(adjacency @ self.first(adjacency @ x).tanh()).mean(1)
+        patches = F.unfold(x, 2, stride=2)  # (N, 16, 4)
+        y = torch.einsum("bcl,lco->blo", patches, self.filters) + self.bias
+        return y.tanh().mean(1)
 
 
-class MessagePassing(nn.Module):
-    """Nodes of all samples in one list, messages along edges, added up by index."""
+class MaskTokens(nn.Module):
+    """Positions overwritten by a parameter, some always, some by their content."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.message, self.update = nn.Linear(8, 4), nn.Linear(4, 3)
+        self.token, self.layer = weights(4), nn.Linear(4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, t, _ = x.shape
-        start = torch.arange(n * t, device=x.device)
-        stop = (start + 1) % t + start // t * t  # the next node of the same sample
-        nodes = x.reshape(n * t, -1)
-        sent = self.message(torch.cat([nodes[start], nodes[stop]], 1)).tanh()
-        nodes = nodes.index_add(0, stop, sent)
-        readout = nodes.new_zeros(n, 3)
-        return readout.index_add(0, start // t, self.update(nodes).tanh())
+        x = x.clone()
+        x[:, 1:3] = self.token
+        x[x[..., 0] > 1] = self.token.sin()
+        return self.layer(x).tanh().mean(1)
 
 
 class DynamicFilters(nn.Module):
@@ -217,11 +231,34 @@ OTHER = [
         lambda: Net(lambda net, x: SineScale.apply(x, net.w).tanh(), w=weights(4)),
         vectors(),
     ),
-    entry("mixture of experts, routed", Experts, sequences()),
-    entry("mixture of experts, weighed", SoftExperts, vectors()),
-    entry("branches by condition", Branches, vectors()),
-    entry("graph convolution", GraphConvolution, sequences()),
-    entry("message passing", MessagePassing, sequences()),
+    entry(
+        "operator with two answers, differentiable once",
+        lambda: Net(lambda net, x: sum(TwoAnswers.apply(x, net.w)).tanh(), w=weights(4, 3)),
+        vectors(),
+    ),
+    entry("modulated convolution", ModulatedConvolution, images(side=4)),
+    entry("filter banks mixed per sample", MixedFilters, images(side=4)),
+    entry("spatial transformer", SpatialTransformer, images(side=4)),
+    entry("locally connected", LocallyConnected, images(side=4)),
+    entry("mask tokens", MaskTokens, sequences()),
+    entry(
+        "vmap over samples",
+        lambda: Net(
+            lambda net, x: torch.vmap(lambda sample: net.layer(sample).tanh())(x),
+            layer=nn.Linear(4, 3),
+        ),
+        vectors(),
+    ),
+    entry(
+        "functional call with other weights",
+        lambda: Net(
+            lambda net, x: torch.func.functional_call(
+                net.layer, {name: 2 * p.sin() for name, p in net.layer.named_parameters()}, (x,)
+            ).tanh(),
+            layer=nn.Linear(4, 3),
+        ),
+        vectors(),
+    ),
     entry("filters made from the sample", DynamicFilters, images(side=4)),
     entry("weights made from the sample", HyperNetwork, vectors()),
     entry("gradient of an energy", Force, vectors()),

@@ -3,8 +3,18 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, Pooled, images, sequences, tokens, vectors, weights
 from torch import Tensor, nn
+
+from architectures.parts_common import (
+    Entry,
+    Net,
+    Pooled,
+    images,
+    sequences,
+    tokens,
+    vectors,
+    weights,
+)
 
 entry = partial(Entry, "raw parameters")
 
@@ -82,7 +92,9 @@ PARAMETERS = [
         sequences(),
     ),
     entry(
-        "table by index", lambda: Net(lambda net, x: net.table[x].tanh().mean(1), table=weights(9, 3)), tokens()
+        "table by index",
+        lambda: Net(lambda net, x: net.table[x].tanh().mean(1), table=weights(9, 3)),
+        tokens(),
     ),
     entry(
         "table by index_select",
@@ -93,14 +105,57 @@ PARAMETERS = [
         tokens(),
     ),
     entry(
+        "number per token by index",
+        lambda: Net(lambda net, x: net.table[x].sin()[:, :3], table=weights(9)),
+        tokens(length=3),
+    ),
+    entry(
+        "table by two indices",
+        lambda: Net(lambda net, x: net.table[x[:, :3], x[:, 1:4]].sin(), table=weights(9, 9)),
+        tokens(),
+    ),
+    entry(
+        "matrix per token by index",
+        lambda: Net(
+            lambda net, x: torch.einsum("bto,o->bo", net.table[x].mean(2), net.out).tanh(),
+            table=weights(9, 4, 3),
+            out=weights(3),
+        ),
+        tokens(),
+    ),
+    entry(
         "table by gather",
         lambda: Net(lambda net, x: net.table.gather(0, x).sin()[:, :3], table=weights(9, 5)),
         lambda count: torch.randint(0, 9, (count, 5)),
     ),
     entry(
-        "matrix from the left", lambda: Net(lambda net, x: (net.w @ x.T).T.tanh(), w=weights(3, 4)), vectors()
+        "matrix from the left",
+        lambda: Net(lambda net, x: (net.w @ x.T).T.tanh(), w=weights(3, 4)),
+        vectors(),
     ),
-    entry("matrix times vector", lambda: Net(lambda net, x: (x @ net.w).tanh(), w=weights(4)), sequences(3)),
+    entry(
+        "matrix times vector",
+        lambda: Net(lambda net, x: (x @ net.w).sigmoid(), w=weights(4)),
+        sequences(3),
+    ),
+    entry(
+        "tensordot",
+        lambda: Net(lambda net, x: torch.tensordot(x, net.w, 2).tanh(), w=weights(5, 4, 3)),
+        sequences(),
+    ),
+    entry(
+        "sparse matrix times table",
+        lambda: Net(lambda net, x: torch.sparse.mm(x.to_sparse(), net.w).tanh(), w=weights(4, 3)),
+        vectors(),
+    ),
+    entry(
+        "linear system solved",
+        lambda: Net(
+            lambda net, x: torch.linalg.solve(torch.eye(4).to(x) * 3 + net.w, x.T).T,
+            w=weights(4, 4),
+        ),
+        vectors(),
+    ),
     entry(
         "matrices of several heads",
         lambda: Net(

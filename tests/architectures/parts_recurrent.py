@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, sequences, weights
 from torch import Tensor, nn
+
+from architectures.parts_common import Entry, Net, sequences, weights
 
 entry = partial(Entry, "recurrent")
 
@@ -102,7 +103,11 @@ RECURRENT = [
         sequences(length=3),
     ),
     entry("GRU", lambda: LastState(nn.GRU(4, 3, batch_first=True)), sequences()),
-    entry("GRU without bias", lambda: LastState(nn.GRU(4, 3, bias=False, batch_first=True)), sequences()),
+    entry(
+        "GRU without bias",
+        lambda: LastState(nn.GRU(4, 3, bias=False, batch_first=True)),
+        sequences(),
+    ),
     entry("LSTM", lambda: LastState(nn.LSTM(4, 3, batch_first=True)), sequences()),
     entry(
         "LSTM, two layers, projected",
@@ -121,6 +126,15 @@ RECURRENT = [
         "both directions, read at the last position",
         lambda: LastState(nn.GRU(4, 2, batch_first=True, bidirectional=True)),
         sequences(length=3),
+    ),
+    entry(
+        "GRU with a learnt first state",
+        lambda: Net(
+            lambda net, x: net.layer(x, net.start.expand(-1, len(x), -1).contiguous())[0][:, -1],
+            layer=nn.GRU(4, 3, batch_first=True),
+            start=weights(1, 1, 3),
+        ),
+        sequences(),
     ),
     entry("RNN cell in a loop", lambda: CellInALoop(nn.RNNCell(4, 3)), sequences()),
     entry("GRU cell in a loop", lambda: CellInALoop(nn.GRUCell(4, 3)), sequences()),

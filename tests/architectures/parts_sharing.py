@@ -3,10 +3,20 @@
 from functools import partial
 
 import torch
-from architectures.parts_common import Entry, Net, Pooled, images, sequences, tokens, vectors, weights
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
+
+from architectures.parts_common import (
+    Entry,
+    Net,
+    Pooled,
+    images,
+    sequences,
+    tokens,
+    vectors,
+    weights,
+)
 
 shared = partial(Entry, "shared weights")
 parametrised = partial(Entry, "parametrisations")
@@ -205,8 +215,28 @@ PARAMETRISATIONS = [
     ),
     parametrised("symmetric weight", symmetric, vectors()),
     parametrised("pruned weight", pruned, vectors()),
+    parametrised(
+        "binary weight, gradient straight through",
+        lambda: Net(
+            lambda net, x: F.linear(x, net.w + (net.w.sign() - net.w).detach()).sigmoid(),
+            w=weights(3, 4),
+        ),
+        vectors(),
+    ),
+    parametrised(
+        "quantised weight",
+        lambda: Net(
+            lambda net, x: F.linear(
+                x, torch.fake_quantize_per_tensor_affine(net.w, 0.05, 0, -128, 127)
+            ).tanh(),
+            w=weights(3, 4),
+        ),
+        vectors(),
+    ),
     parametrised("masked autoregression", Masked, vectors()),
-    parametrised("standardised convolution", lambda: Pooled(StandardisedConvolution(4, 3, 3), 2, 3), images()),
+    parametrised(
+        "standardised convolution", lambda: Pooled(StandardisedConvolution(4, 3, 3), 2, 3), images()
+    ),
     parametrised("LoRA, added to the weight", Adapted, sequences()),
     parametrised("LoRA, beside the layer", AdaptedBeside, sequences()),
     parametrised(
@@ -227,7 +257,8 @@ PARAMETRISATIONS = [
     parametrised(
         "matrix exponential",
         lambda: Net(
-            lambda net, x: (x @ torch.linalg.matrix_exp(net.w - net.w.T)).tanh(), w=weights(4, 4)
+            lambda net, x: (x @ torch.linalg.matrix_exp(net.w - net.w.T)).tanh()[:, :3],
+            w=weights(4, 4),
         ),
         vectors(),
     ),

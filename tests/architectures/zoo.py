@@ -8,7 +8,9 @@ from architectures.parts_linear import LINEAR
 from architectures.parts_normalization import NORMALIZATION
 from architectures.parts_other import OTHER
 from architectures.parts_parameters import PARAMETERS
+from architectures.parts_probability import PROBABILITY
 from architectures.parts_recurrent import RECURRENT
+from architectures.parts_routing import ROUTING
 from architectures.parts_sharing import PARAMETRISATIONS, SHARED
 
 ZOO: dict[str, Entry] = {
@@ -23,6 +25,8 @@ ZOO: dict[str, Entry] = {
         *PARAMETERS,
         *SHARED,
         *PARAMETRISATIONS,
+        *ROUTING,
+        *PROBABILITY,
         *OTHER,
     )
 }

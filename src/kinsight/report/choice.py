@@ -1,0 +1,70 @@
+"""Which samples a report shows: typical ones, the crowded, the lonely, the suspects."""
+
+import numpy as np
+
+from kinsight.report.samples import Samples
+
+QUERIES = 10
+EXTREMES = 12
+SUSPECTS = 24
+
+
+def typical(samples: Samples) -> list[int]:
+    """One sample of each of the largest classes, of median density there; else spread by density."""
+    fit = np.isfinite(samples.density)
+    labels = samples.columns.get("label")
+    if labels is None or not all(isinstance(v, str) for v in labels if v is not None):
+        order = np.argsort(np.where(fit, samples.density, np.inf), kind="stable")[: fit.sum()]
+        picks = np.linspace(0, len(order) - 1, min(QUERIES, len(order))).round().astype(int)
+        return [int(order[i]) for i in dict.fromkeys(picks.tolist())]
+    members: dict[str, list[int]] = {}
+    for position, label in enumerate(labels):
+        if label is not None and fit[position] and not contradicted(samples, position):
+            members.setdefault(label, []).append(position)
+    largest = sorted(members, key=lambda c: (-len(members[c]), c))[:QUERIES]
+    return [_median(samples, members[label]) for label in sorted(largest, key=natural)]
+
+
+def crowded(samples: Samples) -> list[int]:
+    """The samples with the most neighbours."""
+    return _extreme(-samples.density)
+
+
+def lonely(samples: Samples) -> list[int]:
+    """The samples with the fewest neighbours."""
+    return _extreme(samples.density)
+
+
+def suspected(samples: Samples) -> list[int]:
+    """All samples with a score, most suspected first."""
+    ranks = samples.columns.get("suspect_rank")
+    if ranks is None:
+        return []
+    ranked = [(rank, i) for i, rank in enumerate(ranks) if rank is not None]
+    return [i for _, i in sorted(ranked)]
+
+
+def contradicted(samples: Samples, position: int) -> bool:
+    """Whether the neighbours vote for another label."""
+    proposed = samples.value("proposed_label", position)
+    judged = samples.value("suspect_score", position) is not None
+    return judged and proposed is not None and proposed != samples.value("label", position)
+
+
+def _median(samples: Samples, positions: list[int]) -> int:
+    order = sorted(positions, key=lambda i: (samples.density[i], i))
+    return order[len(order) // 2]
+
+
+def _extreme(keys: np.ndarray) -> list[int]:
+    fit = int(np.isfinite(keys).sum())
+    order = np.argsort(np.where(np.isfinite(keys), keys, np.inf), kind="stable")
+    return [int(i) for i in order[: min(EXTREMES, fit)]]
+
+
+def natural(label: str) -> tuple[int, float, str]:
+    """Key that sorts numbers by value, then names."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)

@@ -1,0 +1,117 @@
+"""What a report says in sentences and in the table of classes, from the numbers alone."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from kinsight.report import choice
+from kinsight.report.samples import Samples, clean
+
+
+def sentences(
+    record: dict[str, Any], samples: Samples, suspects: list[int], contradicted: list[int]
+) -> list[str]:
+    """The findings, most important first."""
+    return [
+        *_density(record, samples),
+        *_labels(samples, suspects, contradicted),
+        *_planted(samples, suspects),
+        *_apart(record),
+    ]
+
+
+def _density(record: dict[str, Any], samples: Samples) -> list[str]:
+    fit = samples.density[np.isfinite(samples.density)]
+    if not len(fit):
+        return ["No sample has a finite gradient: nothing could be compared."]
+    middle, low, high = (float(v) for v in (np.median(fit), fit.min(), fit.max()))
+    return [
+        f"In the eyes of this network a typical one of the {record['samples']:,} samples has "
+        f"{counted(middle)} neighbours, {middle / len(fit):.0%} of the data. The loneliest has "
+        f"{counted(low)}, the most crowded {counted(high)}."
+    ]
+
+
+def _labels(samples: Samples, suspects: list[int], contradicted: list[int]) -> list[str]:
+    if not suspects:
+        return []
+    share = len(contradicted) / len(suspects)
+    if not contradicted:
+        return [f"The neighbours support every one of the {len(suspects):,} labels."]
+    pairs = Counter(
+        (samples.value("label", i), samples.value("proposed_label", i)) for i in contradicted
+    )
+    (given, proposed), often = pairs.most_common(1)[0]
+    said = (
+        f"The nearest samples contradict {len(contradicted):,} of {len(suspects):,} labels "
+        f"({share:.1%})."
+    )
+    if often > 1:
+        said += (
+            f" Most often, {often} times, they say “{clean(proposed)}” where the label says "
+            f"“{clean(given)}”."
+        )
+    return [said]
+
+
+def _planted(samples: Samples, suspects: list[int]) -> list[str]:
+    right = samples.columns.get("planted_label")
+    if right is None or not suspects:
+        return []
+    planted = [i for i, label in enumerate(right) if label is not None]
+    first = suspects[: len(planted)]
+    found = [i for i in first if right[i] is not None]
+    named = sum(samples.value("proposed_label", i) == right[i] for i in planted)
+    return [
+        f"{len(planted)} labels were changed on purpose before training. The {len(first)} most "
+        f"suspected labels hold {len(found)} of them; for {named} the neighbours propose the "
+        "right label."
+    ]
+
+
+def _apart(record: dict[str, Any]) -> list[str]:
+    said = []
+    if record["set_apart"]:
+        named = ", ".join(f"{i:,}" for i in record["set_apart"][:10])
+        more = " …" if len(record["set_apart"]) > 10 else ""
+        said.append(
+            f"{len(record['set_apart']):,} samples have a gradient that is not finite and were "
+            f"set apart: {named}{more}."
+        )
+    if record["no_gradient"]:
+        said.append(
+            f"{record['no_gradient']:,} samples have no gradient at all: the output is constant "
+            "near them, and they are similar to nothing."
+        )
+    return said
+
+
+def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, Any]]:
+    """One row a class: size, median density, contradicted labels, what is proposed instead."""
+    labels = samples.columns.get("label")
+    if labels is None or "suspect_score" not in samples.columns:
+        return []
+    wrong = set(contradicted)
+    rows = []
+    for label in sorted({v for v in labels if v is not None}, key=choice.natural):
+        members = [i for i, v in enumerate(labels) if v == label]
+        doubted = [i for i in members if i in wrong]
+        instead = Counter(samples.value("proposed_label", i) for i in doubted)
+        density = samples.density[members]
+        finite = density[np.isfinite(density)]
+        rows.append(
+            {
+                "label": clean(label),
+                "samples": len(members),
+                "density": float(np.median(finite)) if len(finite) else None,
+                "contradicted": len(doubted),
+                "instead": ", ".join(f"{clean(c)} ({n})" for c, n in instead.most_common(3)),
+            }
+        )
+    return rows[:100]
+
+
+def counted(value: float) -> str:
+    """A soft count as a person reads it: whole above a hundred."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
