@@ -10,16 +10,19 @@ import argparse
 import json
 import platform
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from real import cifar10_pixels, normalised, resnet20
 from torch import Tensor, nn
 
 import kinsight as ks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from resnet20_cifar10 import cifar10_pixels, normalised, resnet20
 
 RESULTS = Path(__file__).parent / "results"
 

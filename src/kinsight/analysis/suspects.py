@@ -61,25 +61,36 @@ def suspects(similarity: Tensor, neighbours: Tensor, labels: Sequence[int] | Ten
     """
     own = torch.as_tensor(labels)
     _check(similarity, neighbours, own)
-    known = own >= 0
-    classes = int(own.max()) + 1
-    valid = (neighbours >= 0) & known[neighbours.clamp_min(0)]
-    weights = torch.where(valid, similarity, 0.0).double().nan_to_num().clamp_min(0)  # (N, K)
-    voted = own[neighbours.clamp_min(0)].clamp_min(0)
-    votes = torch.zeros(len(own), classes, dtype=torch.float64).scatter_add_(1, voted, weights)
+    votes = _votes(similarity, neighbours, own)  # (N, C)
     total = votes.sum(1)
-    shares = votes / total.clamp_min(torch.finfo(torch.float64).tiny)[:, None]  # (N, C)
+    shares = votes / total.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
     support = shares.gather(1, own.clamp_min(0)[:, None])[:, 0]
-    judged = known & (total > 0)
+    judged = (own >= 0) & (total > 0)
     score = torch.where(judged, (1 - support).clamp(0, 1), torch.nan)
     best, proposed = shares.max(1)
-    # Ties at score 1 are many: there the more unanimous neighbourhood comes first.
-    keys = torch.stack([score.nan_to_num(nan=-1.0), best], 1)
-    order = sorted(range(len(own)), key=lambda i: (-float(keys[i, 0]), -float(keys[i, 1]), i))
-    rank = torch.empty(len(own), dtype=torch.long)
-    rank[torch.tensor(order)] = torch.arange(len(own))
-    contradicts = judged & (best > support)
-    return Suspects(score, torch.where(total > 0, proposed, -1), best, rank, contradicts)
+    proposed = torch.where(total > 0, proposed, -1)
+    return Suspects(score, proposed, best, _ranks(score, best), judged & (best > support))
+
+
+def _votes(similarity: Tensor, neighbours: Tensor, labels: Tensor) -> Tensor:
+    """Similarity of the neighbours of each class, negative ones left out: (N, C)."""
+    voters = neighbours.clamp_min(0)
+    valid = (neighbours >= 0) & (labels[voters] >= 0)
+    weights = torch.where(valid, similarity, 0.0).double().nan_to_num().clamp_min(0)  # (N, K)
+    votes = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64)
+    return votes.scatter_add_(1, labels[voters].clamp_min(0), weights)
+
+
+def _ranks(score: Tensor, best: Tensor) -> Tensor:
+    """Place of each sample, 0 = most suspected: (N,).
+
+    Ties at score 1 are many: there the more unanimous neighbourhood comes first.
+    """
+    first, second = (-score.nan_to_num(nan=-1.0)).tolist(), (-best).tolist()
+    order = sorted(range(len(first)), key=lambda i: (first[i], second[i], i))
+    ranks = torch.empty(len(order), dtype=torch.long)
+    ranks[torch.tensor(order)] = torch.arange(len(order))
+    return ranks
 
 
 def _check(similarity: Tensor, neighbours: Tensor, labels: Tensor) -> None:

@@ -24,9 +24,9 @@ def digits(progress: bool | None = None) -> Subject:
 
     Cost: about six seconds of training on two cores.
     """
-    bunch = load_digits()
-    images = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16  # (N, 1, 8, 8)
-    right = torch.tensor(bunch.target)
+    pixels, target = load_digits(return_X_y=True)
+    images = torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16
+    right = torch.tensor(target)
     generator = torch.Generator().manual_seed(_SEED)
     flipped = torch.randperm(len(right), generator=generator)[:FLIPPED]
     labels = right.clone()

@@ -140,6 +140,17 @@ class ExactSource:
             yield Block(block.rows, block.columns, block.values.cpu())
         engine.tell(notes, self.normalization == "whitened")
 
+    @property
+    def batch_size(self) -> int:
+        """Samples that go through the network at once."""
+        return self._engine.batch_size
+
+    def footprint(self) -> int:
+        """Bytes that one sample takes while pairs are compared. Cost: two samples' features."""
+        stop = min(2, len(self))
+        held = list(self._engine.ready(self._data, Notes(), self.normalization, 0, stop))
+        return max(1, sum(batch.bytes for batch in held) // stop)
+
     def cross(self, other: Any) -> Tensor:
         """Similarity of every sample with every sample of ``other``: (N, M)."""
         result = torch.empty(len(self), len(Batches(other)), dtype=self._engine.function.dtype)

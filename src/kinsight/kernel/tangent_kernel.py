@@ -95,8 +95,8 @@ class TangentKernel:
         self.function = NetworkFunction(model, output, parameters, dtype, device, forward)
         self.normalization: Normalization = normalization
         self.metric = metric
-        budget = budget_for(memory_budget, self.function.device)
-        self._engine = Engine(self.function, budget, batch_size, rank_tolerance)
+        self.memory_budget = budget_for(memory_budget, self.function.device)
+        self._engine = Engine(self.function, self.memory_budget, batch_size, rank_tolerance)
 
     def inner(self, x: Any, y: Any = None) -> Tensor:
         """Tr K(x, y): (N, M), the inner product of the gradients, summed over outputs.

@@ -10,19 +10,19 @@ SUSPECTS = 24
 
 
 def typical(samples: Samples) -> list[int]:
-    """One sample of each of the largest classes, of median density there; else spread by density."""
+    """Samples of the largest classes, of middling density there; else spread by density."""
     fit = np.isfinite(samples.density)
     labels = samples.columns.get("label")
     if labels is None or not all(isinstance(v, str) for v in labels if v is not None):
-        order = np.argsort(np.where(fit, samples.density, np.inf), kind="stable")[: fit.sum()]
-        picks = np.linspace(0, len(order) - 1, min(QUERIES, len(order))).round().astype(int)
-        return [int(order[i]) for i in dict.fromkeys(picks.tolist())]
+        return _spread(samples, [int(i) for i in fit.nonzero()[0]], QUERIES)
     members: dict[str, list[int]] = {}
     for position, label in enumerate(labels):
         if label is not None and fit[position] and not contradicted(samples, position):
             members.setdefault(label, []).append(position)
     largest = sorted(members, key=lambda c: (-len(members[c]), c))[:QUERIES]
-    return [_median(samples, members[label]) for label in sorted(largest, key=natural)]
+    each = max(1, QUERIES // max(len(largest), 1))
+    chosen = [_spread(samples, members[label], each) for label in sorted(largest, key=natural)]
+    return [position for positions in chosen for position in positions]
 
 
 def crowded(samples: Samples) -> list[int]:
@@ -51,9 +51,11 @@ def contradicted(samples: Samples, position: int) -> bool:
     return judged and proposed is not None and proposed != samples.value("label", position)
 
 
-def _median(samples: Samples, positions: list[int]) -> int:
+def _spread(samples: Samples, positions: list[int], wanted: int) -> list[int]:
+    """Positions at evenly spaced quantiles of the density; the median where one is wanted."""
     order = sorted(positions, key=lambda i: (samples.density[i], i))
-    return order[len(order) // 2]
+    wanted = min(wanted, len(order))
+    return [order[(2 * j + 1) * len(order) // (2 * wanted)] for j in range(wanted)]
 
 
 def _extreme(keys: np.ndarray) -> list[int]:

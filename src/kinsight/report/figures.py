@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -10,10 +11,10 @@ from matplotlib.figure import Figure
 
 # Stand-ins that no figure uses otherwise; replaced by what the page's light or dark style says.
 _INK, _ACCENT, _QUIET = "#010203", "#040506", "#070809"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, searchable
     "svg.hashsalt": "kinsight",  # the same ids on every run
-    "font.size": 11,
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
@@ -24,7 +25,7 @@ def density_histogram(density: np.ndarray) -> str:
     """Samples by soft count of neighbours, the median marked: an ``<svg>`` element."""
     values = density[np.isfinite(density)]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(7.6, 2.5), layout="constrained")
+        figure = Figure(figsize=(10.5, 2.7), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         bins = min(60, max(8, int(np.sqrt(len(values)) * 1.5)))
@@ -35,7 +36,14 @@ def density_histogram(density: np.ndarray) -> str:
         median = float(np.median(values))
         axes.axvline(median, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
         top = axes.get_ylim()[1]
-        axes.text(median, top * 1.02, f"median {median:,.4g}", color=_INK, ha="center", va="bottom")
+        axes.text(
+            median,
+            top * 1.02,
+            f"median {median:,.0f}" if median >= 100 else f"median {median:.3g}",
+            color=_INK,
+            ha="center",
+            va="bottom",
+        )
         axes.set_xlabel("density: neighbours in the network’s eyes, in samples", color=_INK)
         axes.set_ylabel("samples", color=_INK)
         axes.yaxis.grid(True, color=_QUIET, linewidth=0.8)
@@ -54,8 +62,14 @@ def _inline(figure: Figure, title: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"', r"\1\2", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"([^>]*?) height="[^"]*"', r"\1\2", svg, count=1)
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
-    svg = re.sub(r"font: [^;\"]*?(\d+(?:\.\d+)?px)[^;\"]*", r"font-size: \1; font-family: inherit", svg)
-    for stand_in, colour in ((_INK, "currentColor"), (_ACCENT, "var(--accent)"), (_QUIET, "var(--line)")):
+    svg = re.sub(
+        r"font: [^;\"]*?(\d+(?:\.\d+)?px)[^;\"]*", r"font-size: \1; font-family: inherit", svg
+    )
+    for stand_in, colour in (
+        (_INK, "currentColor"),
+        (_ACCENT, "var(--accent)"),
+        (_QUIET, "var(--line)"),
+    ):
         svg = svg.replace(stand_in, colour)
     return svg
 
@@ -63,4 +77,6 @@ def _inline(figure: Figure, title: str) -> str:
 def standalone(svg: str) -> str:
     """The same figure as a file of its own, in fixed colours."""
     fixed = svg.replace("currentColor", "#333333").replace("var(--accent)", "#2f6fde")
-    return fixed.replace("var(--line)", "#dddddd").replace("font-family: inherit", "font-family: sans-serif")
+    return fixed.replace("var(--line)", "#dddddd").replace(
+        "font-family: inherit", "font-family: sans-serif"
+    )

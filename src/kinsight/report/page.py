@@ -39,7 +39,9 @@ def write_report(run: RunFolder) -> Path:
     if figure:
         write_text(run.path / "figures" / "density.svg", standalone(figure))
     path = run.path / "report.html"
-    write_text(path, _environment().get_template("page.html.j2").render(_context(run, samples, figure)))
+    write_text(
+        path, _environment().get_template("page.html.j2").render(_context(run, samples, figure))
+    )
     return path
 
 

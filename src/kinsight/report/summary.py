@@ -7,6 +7,7 @@ import numpy as np
 
 from kinsight.report import choice
 from kinsight.report.samples import Samples, clean
+from kinsight.run.folder import RunFolder
 
 
 def sentences(
@@ -21,15 +22,24 @@ def sentences(
     ]
 
 
+def findings(run: RunFolder) -> list[str]:
+    """The sentences of a finished run, for the terminal."""
+    samples = Samples(run)
+    suspects = choice.suspected(samples)
+    contradicted = [i for i in suspects if choice.contradicted(samples, i)]
+    return sentences(run.record, samples, suspects, contradicted)
+
+
 def _density(record: dict[str, Any], samples: Samples) -> list[str]:
     fit = samples.density[np.isfinite(samples.density)]
     if not len(fit):
         return ["No sample has a finite gradient: nothing could be compared."]
     middle, low, high = (float(v) for v in (np.median(fit), fit.min(), fit.max()))
+    against = ": more of the data pulls against it than along" if low < 0 else ""
     return [
         f"In the eyes of this network a typical one of the {record['samples']:,} samples has "
-        f"{counted(middle)} neighbours, {middle / len(fit):.0%} of the data. The loneliest has "
-        f"{counted(low)}, the most crowded {counted(high)}."
+        f"{counted(middle)} neighbours, {middle / len(fit):.0%} of the data. The most crowded "
+        f"has {counted(high)}, the loneliest {counted(low)}{against}."
     ]
 
 
@@ -114,4 +124,4 @@ def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, A
 
 def counted(value: float) -> str:
     """A soft count as a person reads it: whole above a hundred."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")

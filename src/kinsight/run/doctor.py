@@ -1,3 +1,177 @@
-"""placeholder"""
-class Diagnosis: pass
-def doctor(): pass
+"""Will it work, and what will it cost? Looked at on a few samples before hours are spent."""
+
+import time
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kinsight.errors import KinsightWarning
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.network import outputs
+from kinsight.network.batches import Batches
+from kinsight.run.analyze import Settings, kernel_for
+from kinsight.run.identity import described
+from kinsight.run.labels import Labels, read_labels
+from kinsight.run.subject import Subject, check_lengths
+from kinsight.run.survey import Survey, survey
+from kinsight.tangent.coverage import Coverage
+from kinsight.tangent.reference import jacobian_by_loop
+
+_PROBE = 128  # samples whose cost is measured, and twice as many
+_LEAST = 8
+_SECONDS = 3.0  # that measuring may take, about
+_FEW = 4  # samples whose gradients are compared
+_LARGEST_LOOP = 64  # outputs up to which autograd's own loop is run beside
+_MANY_OUTPUTS = 4  # from here on a one-number output is worth a hint
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What ``analyze`` is expected to take on this machine, extrapolated from a few samples."""
+
+    seconds: float
+    bytes: int  # features and results held at once; the network's own pass comes on top
+    sweeps: int  # times that all samples go through the network
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found. Distances are relative to √(K_ii K_jj)."""
+
+    network: str
+    samples: int
+    output: str
+    outputs: int  # D
+    normalization: str | None
+    labels: str
+    batch_distance: float  # between K of samples alone and in a batch
+    loop_distance: float | None  # to autograd's own gradients, one by one; None where D is large
+    coverage: Coverage
+    cost: Cost
+    cheaper: Cost | None  # with one number a sample, own class against the rest
+    warnings: tuple[str, ...]
+
+
+def doctor(subject: Subject, settings: Settings | None = None) -> Diagnosis:
+    """Look at a subject before its run: every check of the kernel, every parameter, the cost.
+
+    Cost: some passes over at most 256 samples.
+
+    Raises:
+        KinsightError: what ``analyze`` would raise.
+    """
+    settings = settings or Settings()
+    count = check_lengths(subject)
+    kernel = kernel_for(subject, settings)
+    batches = Batches(subject.data)
+    few = batches.take(_spread(count, _FEW))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", KinsightWarning)
+        inner = kernel.inner(few)
+        apart = kernel_for(subject, replace(settings, batch_size=1)).inner(few)
+        read = survey(kernel.function, batches.take(_spread(count, _PROBE)))
+        d = kernel.on(few).dimension
+        cost, cheaper = _cost(subject, settings, count), None
+        if d >= _MANY_OUTPUTS and read.classes >= _MANY_OUTPUTS:
+            one = replace(subject, output=outputs.OwnClass())
+            cheaper = _cost(one, settings, count)
+    return Diagnosis(
+        network=type(kernel.function.model).__qualname__,
+        samples=count,
+        output=described(subject.output),
+        outputs=d,
+        normalization=subject.normalization,
+        labels=_labels(subject, read),
+        batch_distance=_distance(inner, apart),
+        loop_distance=_distance(inner, _by_loop(kernel, few)) if d <= _LARGEST_LOOP else None,
+        coverage=kernel.coverage(),
+        cost=cost,
+        cheaper=cheaper,
+        warnings=tuple(dict.fromkeys(str(w.message) for w in caught if _ours(w))),
+    )
+
+
+def _ours(warning: warnings.WarningMessage) -> bool:
+    return issubclass(warning.category, KinsightWarning)
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    wanted = min(wanted, count)
+    return sorted({i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    """Largest difference of two Gram matrices relative to √(K_ii K_jj), finite entries only."""
+    a, b = a.double(), b.double()
+    scale = a.diagonal().clamp_min(0).sqrt()
+    scale = (scale[:, None] * scale).clamp_min(torch.finfo(torch.float64).tiny)
+    difference = (a - b).abs() / scale
+    return float(torch.where(difference.isfinite(), difference, 0.0).max())
+
+
+def _by_loop(kernel: TangentKernel, few: Any) -> Tensor:
+    jacobian = jacobian_by_loop(kernel.function, kernel.function.place(few)).double()
+    return torch.einsum("ndp,mdp->nm", jacobian, jacobian).cpu()
+
+
+def _cost(subject: Subject, settings: Settings, count: int) -> Cost:
+    """Seconds = a·samples + b·pairs, from two sizes of a probe of which one is twice the other."""
+    kernel = kernel_for(subject, settings)
+    size = _probe_size(kernel, subject, count)
+    small, batch = _comparing(kernel, subject, size)
+    large, _ = _comparing(kernel, subject, min(2 * size, count))
+    pairs = (_pairs_done(min(2 * size, count), batch), _pairs_done(size, batch))
+    each = max(large - 2 * small, 0.0) / max(pairs[0] - 2 * pairs[1], 1)
+    sample = max(small - each * pairs[1], 0.0) / size
+    source = kernel.on(subject.data)
+    footprint = source.footprint()
+    at_once = max(1, kernel.memory_budget // 2 // footprint)
+    ranges = -(-count // at_once)
+    compared = _pairs_done(count, batch) if ranges == 1 else count**2
+    sweeps = 2 if ranges == 1 else 2 + ranges
+    return Cost(sweeps * count * sample + compared * each, min(count, at_once) * footprint, sweeps)
+
+
+def _probe_size(kernel: TangentKernel, subject: Subject, count: int) -> int:
+    """As many samples as a few seconds allow, at most ``_PROBE``."""
+    least = min(_LEAST, count)
+    seconds, _ = _comparing(kernel, subject, least)
+    return max(least, min(_PROBE, count, int(_SECONDS * least / max(seconds, 1e-9))))
+
+
+def _comparing(kernel: TangentKernel, subject: Subject, size: int) -> tuple[float, int]:
+    """Least seconds of two comparisons of ``size`` samples, after one that warms up."""
+    batches = Batches(subject.data)
+    source = kernel.on(batches.take(_spread(len(batches), size)))
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for _block in source.blocks():
+            pass
+        times.append(time.perf_counter() - start)
+    return min(times[1:]), source.batch_size
+
+
+def _pairs_done(samples: int, batch: int) -> int:
+    """Pairs computed where each batch meets itself and the ones after it."""
+    batches = -(-samples // batch)
+    return batches * (batches + 1) // 2 * min(batch, samples) ** 2
+
+
+def _labels(subject: Subject, read: Survey) -> str:
+    labels: Labels | None = None
+    origin = "given"
+    if subject.labels is not None:
+        labels = read_labels(subject.labels, subject.classes)
+    elif read.labels is not None:
+        labels, origin = read_labels(read.labels, subject.classes), "in the data’s batches"
+    if labels is None:
+        return "none: suspects cannot be sought"
+    if labels.real is not None:
+        return f"real numbers, {origin}; suspects are sought among classes only"
+    missing = f", {labels.missing:,} missing" if labels.missing else ""
+    seen = "" if subject.labels is not None else " among the samples looked at"
+    return f"{labels.present} classes{seen}, {origin}{missing}"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def write_whole(path: Path, fill: Callable[[Path], None]) -> None:
+def write_whole(path: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` write a file beside ``path`` and put it there in one step.
 
     A reader, or a run that goes on after a kill, sees the old file or the new one, never a part.
@@ -29,7 +29,7 @@ def write_whole(path: Path, fill: Callable[[Path], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8."""
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8") and None)
+    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,12 +1,12 @@
 """The folder a run leaves, read as untrusted input: everything is checked before it is used.
 
-    RUN/run.json            what was computed from what: schema version, digests, settings, tables
-    RUN/samples.parquet     one row a sample
-    RUN/neighbours.parquet  one row a neighbour
-    RUN/media/              pictures of the samples
-    RUN/figures/            figures of the report
-    RUN/report.html         the report
-    RUN/parts/              finished ranges of rows while a run is under way
+RUN/run.json            what was computed from what: schema version, digests, settings, tables
+RUN/samples.parquet     one row a sample
+RUN/neighbours.parquet  one row a neighbour
+RUN/media/              pictures of the samples
+RUN/figures/            figures of the report
+RUN/report.html         the report
+RUN/parts/              finished ranges of rows while a run is under way
 """
 
 import json
@@ -97,8 +97,11 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     for name, kind in _REQUIRED.items():
         value = record.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
-            raise RunFolderError(f"{path}: expected {name!r} of type {kind.__name__}, got {value!r:.60}")
+        wrong = not isinstance(value, kind) or isinstance(value, bool)
+        if wrong or (isinstance(value, int) and value < 0):
+            raise RunFolderError(
+                f"{path}: expected {name!r} of type {kind.__name__}, got {value!r:.60}"
+            )
     for name, entry in record["tables"].items():
         _check_table(path, name, entry)
     return record
@@ -108,6 +111,10 @@ def _check_table(path: Path, name: str, entry: Any) -> None:
     file = entry.get("file") if isinstance(entry, dict) else None
     rows = entry.get("rows") if isinstance(entry, dict) else None
     if not isinstance(file, str) or not _BARE_NAME.fullmatch(file):
-        raise RunFolderError(f"{path}: table {name!r:.60}: expected a bare file name, got {file!r:.60}")
+        raise RunFolderError(
+            f"{path}: table {name!r:.60}: expected a bare file name, got {file!r:.60}"
+        )
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 0:
-        raise RunFolderError(f"{path}: table {name!r:.60}: expected a number of rows, got {rows!r:.60}")
+        raise RunFolderError(
+            f"{path}: table {name!r:.60}: expected a number of rows, got {rows!r:.60}"
+        )

@@ -23,7 +23,7 @@ class Digest:
             return
         tensor = value.detach().cpu().contiguous()
         self._hash.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        self._hash.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        self._hash.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
     def add_batch(self, batch: Any) -> None:
         """Take in every tensor of a batch."""

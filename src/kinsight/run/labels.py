@@ -48,7 +48,7 @@ class Labels:
         return self.names[index] if 0 <= index < len(self.names) else str(index)
 
 
-def read_labels(given: Sequence[Any], classes: Sequence[str] | None) -> Labels:
+def read_labels(given: Sequence[Any] | Tensor, classes: Sequence[str] | None) -> Labels:
     """Class indices from whole numbers or names; real numbers are kept as they are.
 
     Raises:

@@ -70,7 +70,9 @@ def _image(value: Any, position: int, low: float, high: float) -> Image.Image:
         try:
             return Image.open(value)
         except (OSError, UnidentifiedImageError) as error:
-            raise SubjectError(f"pictures: that of sample {position} cannot be read: {error}") from error
+            raise SubjectError(
+                f"pictures: that of sample {position} cannot be read: {error}"
+            ) from error
     array = _array(value)
     if array is None:
         raise SubjectError(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from kinsight.errors import SubjectError
 from kinsight.kernel.whitening import Normalization
@@ -37,7 +37,7 @@ class Subject:
 
     model: nn.Module
     data: Any
-    labels: Sequence[Any] | None = None
+    labels: Sequence[Any] | Tensor | None = None
     classes: Sequence[str] | None = None
     output: Callable[[Any, Any], Any] | None = None
     parameters: ParameterChoice = None

@@ -121,7 +121,9 @@ def _label_columns(found: Found) -> dict[str, pa.Array]:
         columns["label"] = (
             pa.array(labels.shown(), pa.string()) if real is None else pa.array(real.numpy())
         )
-    if found.predicted is not None and (labels is None or (labels.numbered and labels.real is None)):
+    if found.predicted is not None and (
+        labels is None or (labels.numbered and labels.real is None)
+    ):
         named = labels or Labels(None, ())
         columns["predicted"] = pa.array([named.name(i) for i in found.predicted.tolist()])
     return columns

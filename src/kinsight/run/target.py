@@ -30,7 +30,9 @@ def load_target(target: str) -> Subject:
     found: Any = _module(module_name)
     for name in path.split("."):
         if not hasattr(found, name):
-            others = ", ".join(n for n in vars(found) if callable(getattr(found, n)) and n[0] != "_")
+            others = ", ".join(
+                n for n in vars(found) if callable(getattr(found, n)) and n[0] != "_"
+            )
             raise ImportTargetError(
                 f"{module_name} has no {path!r}; it has {others or 'nothing that can be called'}"
             )
@@ -80,7 +82,7 @@ def _ran(what: str, job: Callable[[], Any]) -> Any:
         return job()
     except KinsightError:
         raise
-    except Exception as error:  # noqa: BLE001 – anything may go wrong in code we do not know
+    except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         place = f" (at {frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
         raise ImportTargetError(f"{what} raised {type(error).__name__}: {error}{place}") from error

@@ -1,9 +1,15 @@
-"""Real images and a network trained by others: CIFAR-10 and a ResNet-20 read from a folder.
+"""A trained ResNet-20 and the test images of CIFAR-10, ready for ``kinsight analyze``.
 
-The folder holds ``cifar10/`` (lossless differences, see its PROVENANCE.md) and ``pretrained/``.
+    export KINSIGHT_DATA=FOLDER
+    kinsight doctor  examples/resnet20_cifar10.py:thousand
+    kinsight analyze examples/resnet20_cifar10.py:thousand --out runs/cifar10
+
+FOLDER holds ``cifar10/`` (images as lossless differences, labels.npz) and ``pretrained/`` (the
+weights of github.com/akamaster/pytorch_resnet_cifar10, resnet20-12fca82f.th).
 """
 
 import lzma
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +17,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import kinsight as ks
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def thousand() -> dict:
+    """The first 1,000 test images."""
+    return _test_images(1000)
+
+
+def everything() -> dict:
+    """All 10,000 test images."""
+    return _test_images(10000)
+
+
+def _test_images(count: int) -> dict:
+    folder = Path(os.environ.get("KINSIGHT_DATA", ""))
+    if not (folder / "cifar10").is_dir():
+        raise FileNotFoundError(
+            "set KINSIGHT_DATA to the folder that holds cifar10/ and pretrained/"
+        )
+    pixels = cifar10_pixels(folder)[:count]
+    return {
+        "model": resnet20(folder),
+        "data": normalised(pixels),
+        "labels": cifar10_labels(folder)[:count],
+        "classes": CLASSES,
+        "pictures": pixels,
+        "output": ks.outputs.OwnClass(),  # one number a sample: fast, and enough to find suspects
+        "title": f"ResNet-20 on {count:,} test images of CIFAR-10",
+    }
 
 
 class Block(nn.Module):

@@ -1,0 +1,144 @@
+"""The commands: what a person types, what they read, and how each ends."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kinsight.cli import options
+from kinsight.cli.words import diagnosis_text, run_text
+from kinsight.errors import KinsightError, KinsightWarning
+from kinsight.report import write_report
+from kinsight.run import RunFolder, Settings, Subject, analyze, doctor
+from kinsight.run.target import load_target
+
+STOPPED = 130  # the exit status of a command that Ctrl-C ended
+WRONG = 2  # … that was asked for something impossible
+
+app = typer.Typer(
+    help="What a network takes for the same thing: similarity, neighbours, density, suspects.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Out = Annotated[Path, typer.Option(help="Folder for everything computed; made if missing.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away the run that the folder holds.")]
+Neighbours = Annotated[int, typer.Option(min=1, help="Kept for each sample.")]
+
+
+def main() -> None:
+    """Entry point of the command ``kinsight``."""
+    app(prog_name="kinsight")
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    shown: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if shown:
+        typer.echo(f"kinsight {version('kinsight')}")
+        raise typer.Exit
+
+
+@app.command("demo")
+def demo_command(out: Out = Path("runs/demo")) -> None:
+    """Real digits, a small network trained in seconds, some labels flipped on purpose, a report."""
+    with _ending(out):
+        from kinsight.demo import FLIPPED, digits
+
+        typer.echo(
+            f"1,797 handwritten digits; {FLIPPED} labels flipped on purpose, told to nobody."
+        )
+        subject = digits()
+        _analyzed(subject, out, Settings(fresh=True, target="kinsight demo"))
+
+
+@app.command("analyze")
+def analyze_command(
+    target: options.Target,
+    out: Out,
+    neighbours: Neighbours = 10,
+    output: options.OutputChoice = None,
+    normalization: options.NormalizationChoice = None,
+    parameters: options.Patterns = None,
+    dtype: options.PrecisionChoice = None,
+    device: options.Device = None,
+    memory: options.Memory = None,
+    batch_size: options.BatchSize = None,
+    fresh: Fresh = False,
+) -> None:
+    """Compare all samples of your data as your network sees them; leave a folder and a report."""
+    with _ending(out):
+        subject = options.adjusted(load_target(target), output, normalization, parameters)
+        asked = options.settings(dtype, device, memory, batch_size)
+        _analyzed(subject, out, replace(asked, neighbours=neighbours, fresh=fresh, target=target))
+
+
+@app.command("doctor")
+def doctor_command(
+    target: options.Target,
+    output: options.OutputChoice = None,
+    normalization: options.NormalizationChoice = None,
+    parameters: options.Patterns = None,
+    dtype: options.PrecisionChoice = None,
+    device: options.Device = None,
+    memory: options.Memory = None,
+    batch_size: options.BatchSize = None,
+) -> None:
+    """Say before hours are spent whether it will work: every parameter, every check, the cost."""
+    with _ending(None):
+        subject = options.adjusted(load_target(target), output, normalization, parameters)
+        found = doctor(subject, options.settings(dtype, device, memory, batch_size))
+        typer.echo(diagnosis_text(found))
+
+
+@app.command("report")
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="The folder that analyze left.")],
+) -> None:
+    """Write report.html again from what a finished run left."""
+    with _ending(None):
+        typer.echo(f"Report: {write_report(RunFolder(folder))}")
+
+
+def _analyzed(subject: Subject, out: Path, settings: Settings) -> None:
+    run = analyze(subject, out, settings)
+    path = write_report(run)
+    typer.echo(run_text(run, path))
+
+
+@contextmanager
+def _ending(out: Path | None) -> Iterator[None]:
+    """Errors of this package as one message, warnings as one line each, Ctrl-C without a trace."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def told(message, category, *place, **more) -> None:
+            if issubclass(category, KinsightWarning):
+                typer.secho(f"! {message}", err=True, fg="yellow")
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = told
+        try:
+            yield
+        except KinsightError as error:
+            typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
+            sys.exit(WRONG)
+        except KeyboardInterrupt:
+            typer.echo(f"\nStopped. {_kept(out)}", err=True)
+            sys.exit(STOPPED)
+
+
+def _kept(out: Path | None) -> str:
+    parts = sorted((out / "parts").glob("rows-*.parquet")) if out is not None else []
+    if not parts:
+        return "No range of rows was finished yet; nothing is lost but the time."
+    rows = int(parts[-1].stem.split("-")[2])
+    return f"The first {rows:,} rows are kept in {out}; the same command goes on from there."
