@@ -16,9 +16,13 @@ def typical(samples: Samples) -> list[int]:
     if labels is None or not all(isinstance(v, str) for v in labels if v is not None):
         return _spread(samples, [int(i) for i in fit.nonzero()[0]], QUERIES)
     members: dict[str, list[int]] = {}
+    sound: dict[str, list[int]] = {}
     for position, label in enumerate(labels):
-        if label is not None and fit[position] and not contradicted(samples, position):
+        if label is not None and fit[position]:
             members.setdefault(label, []).append(position)
+            if not contradicted(samples, position):
+                sound.setdefault(label, []).append(position)
+    members |= sound  # a class whose every label is contradicted is shown all the same
     largest = sorted(members, key=lambda c: (-len(members[c]), c))[:QUERIES]
     each = max(1, QUERIES // max(len(largest), 1))
     chosen = [_spread(samples, members[label], each) for label in sorted(largest, key=natural)]
