@@ -7,7 +7,10 @@ each does the same few things in its own cheapest way, and the dense form is the
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
+
+_PIECE = 2048  # terms of a sum that are added in their own precision
 
 
 class Block(ABC):
@@ -53,9 +56,9 @@ class Block(ABC):
         return product.unflatten(1, theirs.shape[:2]).unflatten(0, ours.shape[:2]).transpose(1, 2)
 
     def own_gram(self) -> Tensor:
-        """K(x_b, x_b): (B, D, D)."""
+        """K(x_b, x_b): (B, D, D), summed in float64."""
         value = self.dense()
-        return value @ value.mT
+        return row_products(value, value)
 
     def summed(self) -> Tensor:
         """Σ_b J_b: (D, P)."""
@@ -68,6 +71,19 @@ class Block(ABC):
     def contract(self, direction: Tensor) -> Tensor:
         """Σ_d ⟨J_b^d, U^d⟩ for U of shape (D, P): (B,)."""
         return self.dense().flatten(1) @ direction.flatten()
+
+
+def row_products(left: Tensor, right: Tensor) -> Tensor:
+    """Σ_p a_bdp a'_bep: (B, D, P), (B, E, P) -> (B, D, E) float64.
+
+    A batched product with so few rows adds up its terms one after the other in their own
+    precision: over 270,000 entries of one sign that loses 2e-5 in float32. Pieces lose 1e-7.
+    """
+    total = left.new_zeros(len(left), left.shape[1], right.shape[1], dtype=torch.float64)
+    for start in range(0, left.shape[2], _PIECE):
+        piece = slice(start, start + _PIECE)
+        total += left[..., piece] @ right[..., piece].mT
+    return total
 
 
 def pairs(ours: Tensor, theirs: Tensor) -> Tensor:

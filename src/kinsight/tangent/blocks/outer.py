@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kinsight.tangent import plan
-from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs
+from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs, row_products
 from kinsight.tangent.blocks.dense import Dense
 
 
@@ -101,11 +101,11 @@ class Outer(Block):
         if a.shape[-1] == 1:
             right = self.right * a[:, None].sqrt()
             flat = right.flatten(2)  # (B, D, G·O)
-            return flat @ flat.mT
+            return row_products(flat, flat)
         by_group = self.right.permute(0, 2, 3, 1, 4)  # (B, G, T, D, O)
         weighted = (a @ by_group.flatten(3)).unflatten(3, by_group.shape[3:])
         weighted = weighted.permute(0, 3, 1, 2, 4).flatten(2)  # (B, D, G·T·O)
-        return weighted @ self.right.flatten(2).mT
+        return row_products(weighted, self.right.flatten(2))
 
     def summed(self) -> Tensor:
         left = self.left.permute(1, 0, 2, 3).flatten(1, 2)  # (G, B·T, I)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs
+from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs, row_products
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Rows(Block):
     def own_gram(self) -> Tensor:
         same = (self.index[:, :, None] == self.index[:, None, :]).to(self.right)  # (B, T, T)
         weighted = same[:, None] @ self.right
-        return weighted.flatten(2) @ self.right.flatten(2).mT
+        return row_products(weighted.flatten(2), self.right.flatten(2))
 
     def summed(self) -> Tensor:
         outputs, width = self.right.shape[1], self.right.shape[3]
