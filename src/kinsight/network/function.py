@@ -43,7 +43,7 @@ class NetworkFunction:
         self.forward = forward
         self.selection: Selection = select_parameters(self.model, parameters)
         first = next(iter(self.selection.chosen.values()))
-        self.device, self.dtype = first.device, first.dtype
+        self.device, self.dtype = first.device, first.dtype.to_real()  # weights may be complex
         self._required = _required_arguments(self.model)
 
     def outputs(self, batch: Batch) -> Any:

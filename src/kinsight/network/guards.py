@@ -123,8 +123,9 @@ def check_cancellation(
     if function.output is None or function.dtype == torch.float64:
         return None
     gradients = []
+    given = tensor_output(outputs).detach()
     for dtype in (function.dtype, torch.float64):
-        leaf = tensor_output(outputs).detach().to(dtype).requires_grad_(True)
+        leaf = given.to(dtype.to_complex() if given.is_complex() else dtype).requires_grad_(True)
         cast = tree_map(
             lambda t, to=dtype: t.to(to) if isinstance(t, Tensor) and t.is_floating_point() else t,
             batch,
@@ -134,6 +135,7 @@ def check_cancellation(
             if not rows.requires_grad:
                 return None
             (gradient,) = torch.autograd.grad(rows.sum(), leaf)
+        gradient = torch.view_as_real(gradient) if gradient.is_complex() else gradient
         gradients.append(gradient.double().reshape(batch_length(batch), -1))
     rough, fine = gradients
     error = (rough - fine).norm(dim=1) / fine.norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)

@@ -43,8 +43,8 @@ class Capture:
         """Features of a batch that is already in place.
 
         Cost: one forward pass and D backward passes without weight gradients. A wiring that is
-        new adds two backward passes and one check on six samples; one that routes by data adds
-        two backward passes to every batch.
+        new adds a few backward passes and one check on six samples; one that routes by data adds
+        four backward passes or more to every batch.
 
         Raises:
             UnreachableParameterError: f depends on none of the chosen parameters.
@@ -53,7 +53,8 @@ class Capture:
             rows = self.function(batch)
             graph = self._graph(rows)
             found = self._known(graph, len(rows)) or self._learn(batch, graph, len(rows))
-            if found is None and len(rows) == 1:  # alone, a sample cannot show what is its own
+            if len(rows) == 1 and (found is None or graph.misread_alone):
+                # Alone, a sample cannot show what is its own.
                 return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
             deltas = _deltas(graph, rows, found) if found else {}
             if found is None or not _still_silent(graph, found, deltas):

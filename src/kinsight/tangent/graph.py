@@ -35,6 +35,15 @@ class Graph:
         """Names of the chosen parameters that f depends on."""
         return set(self.parameter.values())
 
+    @property
+    def misread_alone(self) -> bool:
+        """Whether a batch of one sample would get wrong gradients from PyTorch itself.
+
+        On CPU (2.13), the backward pass of batch norm takes the memory order of its gradient for
+        granted when the first axis has one element, and errs where the gradient is transposed.
+        """
+        return any(node.name().startswith("NativeBatchNorm") for node in self.order)
+
     def routes_by_data(self, weights: set[Node]) -> bool:
         """Whether some operator picks rows by index, so that ownership may change with the data.
 

@@ -5,6 +5,10 @@ v_b·u_b gives δ'; an element that only f(x_b) depends on obeys δ' = v_b·δ, 
 owner. An element with several owners (a weight) gives a mixture and is *shared*. Elements with
 δ = 0 contribute nothing to any gradient, whoever owns them. So attention modules that flatten
 position-major, packed sequences, routed experts and graphs need no knowledge of the module.
+
+A weight can look owned by accident: few numbers of it, or one sample whose gradient drowns all
+others. So weak evidence is put to a second test that rounding cannot blur: with the owner's
+cotangent at zero, what it owns must be zero to the last bit.
 """
 
 from dataclasses import dataclass
@@ -15,6 +19,8 @@ from torch import Tensor
 # Of a slab's norm. Neighbouring values of v differ by a factor 8^(1/B), 1.016 for B = 128.
 _TOLERANCE = 2e-3
 _HALF_TOLERANCE = 2e-2
+
+_FEW_NUMBERS = 16  # so many ratios agree by accident with a probability below 1e-30
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,10 @@ class Layout:
         split = tensor.reshape(*shape[:dim], self.outer, self.batch, self.inner, *shape[dim + 1 :])
         moved = split.movedim(dim + 1, 0)  # (B, …, outer, inner, …)
         return moved.reshape(self.batch, *shape[:dim], self.outer * self.inner, *shape[dim + 1 :])
+
+    def only_owner(self) -> int | None:
+        """The sample that owns every row, if one does."""
+        return 0 if self.batch == 1 else None
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,11 @@ class OwnedRows:
         padded[sorted_owner, position] = rows
         return padded.movedim(1, dim + 1)
 
+    def only_owner(self) -> int | None:
+        """The sample that owns every row, if one does."""
+        first = int(self.owner[0])
+        return first if bool((self.owner == first).all()) else None
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -66,6 +81,7 @@ class Evidence:
     certain: bool  # the same wiring will have the same owners
     silent: bool = False  # no gradient arrives here, in this batch
     alone: bool = False  # one sample only was seen: a weight may look like this too
+    weak: bool = False  # to be confirmed by silence before it is believed
 
 
 class Cotangents:
@@ -104,8 +120,23 @@ class Cotangents:
         found = self._static(plain, scaled)
         if found:
             several = _informative_samples(plain, found[0]) > 1
-            return Evidence(found[0], certain=len(found) == 1 and several)
+            weak = not several or int((plain != 0).sum()) < _FEW_NUMBERS
+            return Evidence(found[0], certain=len(found) == 1 and several, weak=weak)
         return self._by_row(plain, scaled)
+
+    def silences(self, owners: list[Layout | OwnedRows]) -> list[Tensor]:
+        """Sets of samples to silence, (B,) bool, so that each owner is once silent.
+
+        Half the samples and the other half; and a sample that owns all there is, by itself.
+        """
+        half = self.values > self.values.median()
+        alone = {lone for owner in owners if (lone := owner.only_owner()) is not None}
+        samples = torch.arange(len(self.values), device=half.device)
+        return [half, ~half, *(samples == lone for lone in sorted(alone))]
+
+    def without(self, silenced: Tensor) -> Tensor:
+        """u with the cotangents of some samples at zero: (B, D)."""
+        return self.plain.masked_fill(silenced[:, None], 0.0)
 
     def _static(self, plain: Tensor, scaled: Tensor) -> list[Layout]:
         batch = len(self.values)
@@ -138,8 +169,18 @@ class Cotangents:
                 rest = owner[seen][0]  # rows without gradient may belong to anybody
                 rows = OwnedRows(dim, torch.where(seen, owner, rest), len(self.values))
                 alone = bool((owner[seen] == rest).all())
-                return Evidence(rows, certain=False, alone=alone)
+                return Evidence(rows, certain=False, alone=alone, weak=True)
         return Evidence(None, certain=True)
+
+
+def falls_silent(gradient: Tensor | None, owner: Layout | OwnedRows, silenced: Tensor) -> bool:
+    """Whether the rows of silenced samples, (B,) bool, are zero to the last bit."""
+    if gradient is None:
+        return True
+    gradient = gradient.reshape(1) if gradient.dim() == 0 else gradient
+    gradient = torch.view_as_real(gradient) if gradient.is_complex() else gradient
+    mine = owner.to_samples(torch.nan_to_num(gradient))[silenced]
+    return not bool((mine != 0).any())
 
 
 def _rows(value: Tensor, dim: int) -> Tensor:

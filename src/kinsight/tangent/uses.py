@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from kinsight.tangent.graph import Edge, Graph, Node, coarsest, edge, edge_shape
-from kinsight.tangent.ownership import Cotangents, Evidence, Layout, OwnedRows
+from kinsight.tangent.ownership import (
+    Cotangents,
+    Evidence,
+    Layout,
+    OwnedRows,
+    falls_silent,
+)
 from kinsight.tangent.rules.registry import operator_of
 
 # One-operand operators that rearrange a weight: their consumers are judged in the same round.
@@ -90,7 +96,8 @@ def wiring(graph: Graph) -> Hashable:
 def find_uses(graph: Graph, rows: Tensor) -> Map:
     """Judge the outputs downstream of the parameters, round by round, until all are owned.
 
-    Cost: two backward passes a round; one round for plain layers, one more for every operator
+    Cost: two backward passes a round, two more where evidence is weak, and one for every sample
+    that seems to own all there is; one round for plain layers, one more for every operator
     between a parameter and its use that is not a mere rearrangement.
     """
     cotangents = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), coarsest(graph))
@@ -157,18 +164,37 @@ def _judge(
         if node is graph.root[0]:
             numbers.add(graph.root[1])
         edges += [(node, number) for number in sorted(numbers)]
-    gradients = [
-        torch.autograd.grad(
-            rows, [edge(*e) for e in edges], cotangent, retain_graph=True, allow_unused=True
-        )
-        for cotangent in (cotangents.plain, cotangents.scaled)
-    ]
-    found: dict[Node, Judgement] = {node: {} for node in nodes}
-    for (node, number), plain, scaled in zip(edges, *gradients, strict=True):
-        found[node][number] = cotangents.judge(_full(plain), _full(scaled))
-        if (node, number) == graph.root:  # f itself: row b is sample b by definition
-            found[node][number] = Evidence(Layout(0, 1, 1, len(rows)), certain=True)
-    return found
+    plain, scaled = (
+        _backward(rows, edges, cotangent) for cotangent in (cotangents.plain, cotangents.scaled)
+    )
+    found: dict[Edge, Evidence] = {e: cotangents.judge(plain[e], scaled[e]) for e in edges}
+    if graph.root in found:  # f itself: row b is sample b by definition
+        found[graph.root] = Evidence(Layout(0, 1, 1, len(rows)), certain=True)
+    for doubted in _contradicted(rows, cotangents, found):
+        found[doubted] = Evidence(None, certain=True)
+    judgements: dict[Node, Judgement] = {node: {} for node in nodes}
+    for (node, number), evidence in found.items():
+        judgements[node][number] = evidence
+    return judgements
+
+
+def _contradicted(rows: Tensor, cotangents: Cotangents, found: dict[Edge, Evidence]) -> set[Edge]:
+    """Edges that look owned on weak evidence and stay loud while their owner is silent."""
+    weak = {e: v.owner for e, v in found.items() if v.weak and v.owner is not None}
+    contradicted: set[Edge] = set()
+    for silenced in cotangents.silences(list(weak.values())) if weak else ():
+        gradients = _backward(rows, list(weak), cotangents.without(silenced))
+        contradicted |= {
+            e for e, owner in weak.items() if not falls_silent(gradients[e], owner, silenced)
+        }
+    return contradicted
+
+
+def _backward(rows: Tensor, edges: list[Edge], cotangent: Tensor) -> dict[Edge, Tensor | None]:
+    gradients = torch.autograd.grad(
+        rows, [edge(*e) for e in edges], cotangent, retain_graph=True, allow_unused=True
+    )
+    return {e: _full(gradient) for e, gradient in zip(edges, gradients, strict=True)}
 
 
 def _full(gradient: Tensor | None) -> Tensor | None:

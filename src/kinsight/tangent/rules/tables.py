@@ -43,10 +43,9 @@ def _picked(use: Use, indices: Tensor) -> Rows | None:
     if use.owner.dim >= indices.dim() or isinstance(use.owner, OwnedRows):
         return None
     index = use.owner.to_samples(indices, use.owner.dim).flatten(1)  # (B, T)
-    right = use.delta.flatten(2, 1 + indices.dim()).flatten(3)  # (B, D, T, O)
-    if right.dim() == 3:
-        right = right[..., None]
-    return Rows(index, right, use.shape[0])
+    right = use.delta.flatten(2, 1 + indices.dim())  # (B, D, T, *row)
+    width = torch.Size(use.shape[1:]).numel()  # 1 for a table of numbers
+    return Rows(index, right.reshape(*right.shape[:3], width), use.shape[0])
 
 
 @register_rule("EmbeddingBag")
