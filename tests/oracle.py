@@ -5,16 +5,31 @@ with the fast path but the network itself.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from kinsight.network.batches import Batch
 from kinsight.network.function import NetworkFunction, OutputFunction
 from kinsight.tangent.reference import jacobian_by_loop
 
 
-def jacobian(model: torch.nn.Module, batch: Batch, output: OutputFunction | None = None) -> Tensor:
+class Twice(NetworkFunction):
+    """f of a sample that stands twice in its batch.
+
+    PyTorch 2.13 on CPU differentiates batch and instance norm wrongly in a batch of one whose
+    gradient arrives transposed: strides of the first axis mislead it.
+    """
+
+    def __call__(self, batch: Batch) -> Tensor:
+        double = tree_map(lambda t: torch.cat([t, t]) if isinstance(t, Tensor) else t, batch)
+        return super().__call__(double)[:1]
+
+
+def jacobian(model: nn.Module, batch: Batch, output: OutputFunction | None = None) -> Tensor:
     """J: (N, D, P), one backward pass for every output of every sample."""
-    return jacobian_by_loop(NetworkFunction(model, output), batch)
+    counts = any(getattr(module, "scale_grad_by_freq", False) for module in model.modules())
+    function = NetworkFunction if counts else Twice  # twice would count tokens twice
+    return jacobian_by_loop(function(model, output), batch)
 
 
 def matrix(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -75,6 +90,20 @@ def condition(jacobian: Tensor) -> float:
     smallest = torch.where(values > 0, values, torch.inf).amin(1)
     finite = smallest.isfinite()
     return float((values.amax(1) / smallest)[finite].max()) if bool(finite.any()) else 1.0
+
+
+def deviation(got: Tensor, want: Tensor, ours: Tensor, theirs: Tensor) -> float:
+    """The largest |got − want| over the product of the norms, absolute where that is 0.
+
+    ``ours``, ``theirs`` are :func:`norms` for (N, M), :func:`row_norms` for (N, M, D, D).
+    """
+    if got.shape != want.shape:
+        raise AssertionError(f"expected shape {tuple(want.shape)}, got {tuple(got.shape)}")
+    error = (got.double() - want).abs().nan_to_num(torch.inf)
+    scale = ours[:, None] * theirs
+    if got.dim() == 4:
+        scale = ours[:, None, :, None] * theirs[None, :, None, :]
+    return float(torch.where(scale > 0, error / scale, error).max())
 
 
 def _spectrum(gram: Tensor) -> tuple[Tensor, Tensor]:

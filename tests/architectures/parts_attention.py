@@ -44,7 +44,7 @@ class EncoderAndDecoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.both = nn.Transformer(4, 1, 1, 1, 4, 0.0, activation="gelu", batch_first=True)
+        self.both = nn.Transformer(4, 2, 1, 1, 4, 0.0, activation="gelu", batch_first=True)
         self.head = nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:

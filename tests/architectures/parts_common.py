@@ -34,8 +34,8 @@ class Entry:
 
 
 def in_precision(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """``model.to(dtype)``, complex parameters included, which torch would leave as they are."""
-    model.to(dtype)
+    """The model in float32 or float64, complex parameters in the complex type to match."""
+    model = model.float() if dtype == torch.float32 else model.double()
     for parameter in model.parameters():
         if parameter.is_complex():
             parameter.data = parameter.data.to(dtype.to_complex())

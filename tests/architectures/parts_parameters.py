@@ -140,7 +140,7 @@ PARAMETERS = [
     ),
     entry(
         "tensordot",
-        lambda: Net(lambda net, x: torch.tensordot(x, net.w, 2).tanh(), w=weights(5, 4, 3)),
+        lambda: Net(lambda net, x: torch.tensordot(x, net.w, 2).sigmoid(), w=weights(5, 4, 3)),
         sequences(),
     ),
     entry(
@@ -217,7 +217,7 @@ PARAMETERS = [
     entry(
         "power and minimum",
         lambda: Net(
-            lambda net, x: torch.minimum(x.square() ** net.power.exp(), net.limit.exp() + x),
+            lambda net, x: torch.minimum((1 + x.square()) ** net.power.exp(), net.limit.exp() + x),
             power=weights(4),
             limit=weights(4),
         ),

@@ -66,7 +66,7 @@ def test_resnet20_through_the_doctor_and_a_run(example, tmp_path: Path) -> None:
     first = [(s, n) for s, n, r in zip(*(nearest[c].to_pylist() for c in ("sample", "neighbour", "rank")), strict=True) if r == 0]  # fmt: skip # noqa: E501
     agree = sum(label[s] == label[n] for s, n in first) / len(first)
     assert agree > 0.6  # ten classes: chance is one in ten
-    assert module.CLASSES == run.record["labels"]["classes"]
+    assert run.record["labels"]["classes"] == module.CLASSES
 
 
 def test_a_transformer_on_text_through_the_doctor_and_a_run(
