@@ -1,6 +1,8 @@
 """kinsight: what a neural network takes for the same thing, from its exact tangent kernel."""
 
 from kinsight import errors
+from kinsight.analysis import smoothing
+from kinsight.analysis.spectrum import Spectrum
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.source import ExactSource, Source
 from kinsight.kernel.tangent_kernel import TangentKernel
@@ -15,7 +17,9 @@ __all__ = [
     "ExactSource",
     "Neighbours",
     "Source",
+    "Spectrum",
     "TangentKernel",
     "errors",
     "outputs",
+    "smoothing",
 ]

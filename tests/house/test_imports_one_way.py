@@ -26,8 +26,8 @@ FLOORS: list[set[str]] = [
     {"__main__"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# The public API (`import kinsight`) gathers the rooms up to the kernel: for rooms above it only.
-FACADE_FLOOR = FLOOR_OF["kernel"]
+# The public API (`import kinsight`) gathers the rooms up to the analyses: for rooms above only.
+FACADE_FLOOR = FLOOR_OF["analysis"]
 
 
 def module_name(path: Path) -> str:

@@ -11,9 +11,11 @@ PUBLIC = {
     "ExactSource",
     "Neighbours",
     "Source",
+    "Spectrum",
     "TangentKernel",
     "errors",
     "outputs",
+    "smoothing",
 }
 # What a user of the library alone should not wait for: these belong to the report and the commands.
 HEAVY = ("matplotlib", "pyarrow", "sklearn", "typer")

@@ -1,0 +1,119 @@
+"""Linear smoothers ŷ = H ỹ that training applies to labels: filters on eigenvalues, what they do.
+
+H = V h(λ) Vᵀ over the eigenpairs of the tangent Gram. With h = λ/(λ + ρ) it is tangent-kernel
+ridge regression; with h = 1 − exp(−λ η T/N) gradient descent on the mean of ½‖ŷ − y‖², step η,
+T steps, of a network that behaves linearly in its parameters.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from kinsight.analysis.spectrum import Spectrum
+from kinsight.errors import ArgumentError
+
+RIDGES = torch.logspace(-8, 2, 61, dtype=torch.float64)  # of the mean eigenvalue tr K / N
+
+
+@dataclass(frozen=True)
+class Smoother:
+    """h(λ) for every eigenpair, and what it stands for."""
+
+    spectrum: Spectrum
+    weights: Tensor  # (r,) h(λ) in [0, 1)
+    kind: Literal["ridge", "descent"]
+    parameter: float  # ρ, or η T
+
+    def smooth(self, labels: Tensor) -> Tensor:
+        """H y, plus the mean of y where the spectrum is centred: (N,) or (N, D), float64."""
+        values, flat = _columns(labels, len(self.spectrum))
+        mean = values.mean(0) if self.spectrum.centred else values.new_zeros(values.shape[1])
+        vectors = self.spectrum.eigenvectors
+        result = vectors @ (self.weights[:, None] * (vectors.T @ (values - mean))) + mean
+        return result[:, 0] if flat else result
+
+    def leverage(self) -> Tensor:
+        """Diagonal of the smoother, the intercept's 1/N included where centred: (N,) in [0, 1]."""
+        own = self.spectrum.eigenvectors.square() @ self.weights
+        return own + 1 / len(self.spectrum) if self.spectrum.centred else own
+
+    def gains(self) -> Tensor:
+        """√(H Hᵀ)_ii, std of the answer at each sample for labels with noise of std 1: (N,)."""
+        square = self.spectrum.eigenvectors.square() @ self.weights.square()
+        square = square + 1 / len(self.spectrum) if self.spectrum.centred else square
+        return square.sqrt()
+
+    def noise_gain(self) -> float:
+        """√(tr(H Hᵀ)/N) in [0, 1]: the share of the labels' noise that is in the answers."""
+        return float(self.gains().square().mean().sqrt())
+
+    def noise_level(self, residual: Tensor) -> Tensor:
+        """σ̂ = √(‖ỹ − ŷ‖² / tr((I−H)ᵀ(I−H))) of ``residual`` ỹ − ŷ, (N,) or (N, D): () or (D,).
+
+        Right where the signal itself is fitted; an upper bound otherwise.
+        """
+        values, flat = _columns(residual, len(self.spectrum))
+        lost = (1 - self.weights).square().sum()
+        rest = len(self.spectrum) - len(self.weights) - int(self.spectrum.centred)
+        level = (values.square().sum(0) / (lost + rest).clamp_min(1e-12)).sqrt()
+        return level[0] if flat else level
+
+
+def ridge(spectrum: Spectrum, ridge: float) -> Smoother:
+    """Kernel ridge regression: minimises ‖y − f‖² + ρ‖f‖²_K, h = λ/(λ + ρ)."""
+    if not ridge >= 0:
+        raise ArgumentError(f"ridge: expected a number of at least 0, got {ridge!r}")
+    values = spectrum.eigenvalues
+    return Smoother(spectrum, values / (values + ridge), "ridge", float(ridge))
+
+
+def descent(spectrum: Spectrum, rate: float, steps: int, momentum: float = 0.0) -> Smoother:
+    """(Stochastic) gradient descent on the mean ½-squared loss: h = 1 − exp(−λ η T/N).
+
+    ``spectrum`` must be of the unnormalised inner products k_I. Momentum μ makes the step
+    η/(1 − μ). Holds for wide networks, whose kernel hardly moves; not for Adam.
+    """
+    if not (rate > 0 and steps > 0 and 0 <= momentum < 1):
+        raise ArgumentError(
+            "descent: expected rate > 0, steps > 0 and 0 ≤ momentum < 1, "
+            f"got {rate!r}, {steps!r}, {momentum!r}"
+        )
+    time = rate / (1 - momentum) * steps
+    weights = -torch.expm1(-spectrum.eigenvalues * time / len(spectrum))
+    return Smoother(spectrum, weights, "descent", time)
+
+
+def leave_one_out(smoother: Smoother, labels: Tensor) -> Tensor:
+    """What the ridge fit to all other samples answers for each: (N,) or (N, D), float64.
+
+    (s_i − h_i y_i)/(1 − h_i) with s = H y and h the leverage: exact for ridge regression, with
+    an unpenalised intercept where the spectrum is centred; an approximation for descent.
+    """
+    values, flat = _columns(labels, len(smoother.spectrum))
+    own = smoother.leverage()[:, None].clamp_max(1 - 1e-12)
+    answer = (smoother.smooth(values) - own * values) / (1 - own)
+    return answer[:, 0] if flat else answer
+
+
+def choose_ridge(spectrum: Spectrum, labels: Tensor) -> tuple[Smoother, Tensor]:
+    """The ridge of least mean squared leave-one-out error over :data:`RIDGES`, and that curve.
+
+    Cost: O(N r) for every ridge and column of labels; no fit is repeated.
+    """
+    unit = float(spectrum.eigenvalues.sum()) / len(spectrum)
+    tried = [ridge(spectrum, float(r) * unit) for r in RIDGES]
+    values, _ = _columns(labels, len(spectrum))
+    curve = torch.stack([(leave_one_out(s, values) - values).square().mean() for s in tried])
+    return tried[int(curve.argmin())], curve
+
+
+def _columns(labels: Tensor, count: int) -> tuple[Tensor, bool]:
+    """Labels as (N, D) float64, and whether they came as (N,)."""
+    values = torch.as_tensor(labels).double()
+    if len(values) != count or values.dim() not in (1, 2):
+        raise ArgumentError(
+            f"labels: expected shape ({count},) or ({count}, D), got {tuple(values.shape)}"
+        )
+    return (values[:, None], True) if values.dim() == 1 else (values, False)

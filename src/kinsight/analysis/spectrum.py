@@ -1,0 +1,79 @@
+"""Eigenpairs of a Gram matrix or of features: all that linear smoothers of labels need."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kinsight.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """K = V diag(λ) Vᵀ over N samples, r ≤ N eigenpairs that are not zero.
+
+    ``centred``: K was made C K C with C = I − 11ᵀ/N, as an unpenalised intercept requires.
+    """
+
+    eigenvalues: Tensor  # (r,) descending, positive, float64
+    eigenvectors: Tensor  # (N, r)
+    centred: bool
+
+    def __len__(self) -> int:
+        return len(self.eigenvectors)
+
+    @property
+    def condition(self) -> float:
+        """λ_max / λ_min of the eigenvalues kept."""
+        if not len(self.eigenvalues):
+            return 1.0
+        return float(self.eigenvalues[0] / self.eigenvalues[-1])
+
+    @classmethod
+    def of_gram(cls, gram: Tensor, centred: bool = False) -> "Spectrum":
+        """From K, (N, N) and symmetric. Cost: O(N³), float64.
+
+        Raises:
+            ArgumentError: not square, or not finite.
+        """
+        if gram.dim() != 2 or gram.shape[0] != gram.shape[1]:
+            raise ArgumentError(f"gram: expected a square matrix, got {tuple(gram.shape)}")
+        if not bool(gram.isfinite().all()):
+            raise ArgumentError(
+                "gram: expected finite values; leave out the samples that are set apart "
+                "(source.non_finite())"
+            )
+        value = gram.double()
+        value = (value + value.T) / 2
+        if centred:
+            mean = value.mean(0)
+            value = value - mean - mean[:, None] + mean.mean()
+        values, vectors = torch.linalg.eigh(value)
+        return cls._kept(values.flip(0), vectors.flip(1), len(value), centred)
+
+    @classmethod
+    def of_features(cls, features: Tensor, centred: bool = False) -> "Spectrum":
+        """From φ, (N, S), with K = φ φᵀ; rank at most S. Cost: O(N S²), memory of φ in float64."""
+        if features.dim() != 2 or not bool(features.isfinite().all()):
+            raise ArgumentError(
+                f"features: expected finite values of shape (N, S), got {tuple(features.shape)}"
+            )
+        value = features.double()
+        if centred:
+            value = value - value.mean(0)
+        values, vectors = torch.linalg.eigh(value.T @ value)  # (S, S)
+        values, vectors = values.flip(0), vectors.flip(1)
+        kept = values > _smallest(values, max(features.shape))
+        left = value @ vectors[:, kept] / values[kept].sqrt()  # (N, r)
+        return cls(values[kept], left, centred)
+
+    @classmethod
+    def _kept(cls, values: Tensor, vectors: Tensor, size: int, centred: bool) -> "Spectrum":
+        kept = values > _smallest(values, size)
+        return cls(values[kept], vectors[:, kept], centred)
+
+
+def _smallest(values: Tensor, size: int) -> float:
+    """Eigenvalues up to here are rounding: those of float32 inner products, at best."""
+    top = float(values.max()) if len(values) else 0.0
+    return max(top, 0.0) * size * torch.finfo(torch.float64).eps
