@@ -1,5 +1,6 @@
 """Small checks used at every border: a value among choices, a positive number."""
 
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -19,3 +20,14 @@ def positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
         raise ArgumentError(f"{name}: expected a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def above_zero(name: str, value: Any) -> float:
+    """``value`` as a finite number above zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (number > 0 and math.isfinite(number)):
+        raise ArgumentError(f"{name}: expected a number above 0, got {value!r}")
+    return number

@@ -1,16 +1,28 @@
-"""Suspected labels: planted ones come first, votes are the formula, bad input is refused."""
+"""Suspected labels: planted ones come first, scores are their formulas, bad input is refused."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinsight.analysis.suspects import suspects
+import kinsight as ks
+from analysis.cases import features
+from kinsight.analysis.suspects import METHODS, judge
+from kinsight.analysis.targets import read_targets
+from kinsight.analysis.votes import vote
 from kinsight.errors import ArgumentError
+from kinsight.kernel.neighbours import Neighbours
+
+
+def by_votes(similarity, neighbours, labels) -> ks.Suspects:
+    """The verdict of given neighbours."""
+    targets = read_targets(labels, len(labels))
+    nearest = Neighbours(similarity, neighbours)
+    return judge(vote(*nearest, targets), targets, nearest, "neighbours")
 
 
 def by_hand(similarity, neighbours, labels):
-    """The formula, sample by sample."""
+    """The formula of votes, sample by sample."""
     scores = []
     for row in range(len(labels)):
         total = agree = 0.0
@@ -36,7 +48,7 @@ def neighbourhoods(draw):
 
 @given(neighbourhoods())
 def test_the_score_is_the_formula(case) -> None:
-    found = suspects(*case)
+    found = by_votes(*case)
     expected = by_hand(*case)
     torch.testing.assert_close(found.score, expected, equal_nan=True, rtol=1e-6, atol=1e-6)
     assert sorted(found.rank.tolist()) == list(range(len(expected)))
@@ -47,41 +59,85 @@ def test_the_score_is_the_formula(case) -> None:
 
 @given(neighbourhoods())
 def test_a_contradicted_label_is_one_with_fewer_votes_than_the_proposed(case) -> None:
-    found, labels = suspects(*case), case[2]
+    found, labels = by_votes(*case), case[2]
     for i in found.contradicted().tolist():
         assert found.proposed[i] != labels[i]
-        assert found.votes[i] > 1 - found.score[i]
+        assert found.answers[i, found.proposed[i]] > 1 - found.score[i]
 
 
-def test_flipped_labels_of_two_clusters_come_first() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_flipped_labels_of_two_clusters_come_first(method) -> None:
     truth = torch.tensor([0] * 10 + [1] * 10)
     labels = truth.clone()
     labels[[4, 15]] = 1 - labels[[4, 15]]
-    kernel = torch.where(truth[:, None] == truth, 0.9, 0.1).fill_diagonal_(-1)
-    near = kernel.topk(6)
-    found = suspects(near.values, near.indices, labels)
+    phi = torch.eye(2).double()[truth] + 0.05 * torch.randn(20, 2).double()
+    found = ks.suspects(ks.FeatureSource(phi), labels, method=method, neighbours=6)
     assert sorted(found.order()[:2].tolist()) == [4, 15]
     assert found.proposed[[4, 15]].tolist() == [0, 1]
     assert sorted(found.contradicted().tolist()) == [4, 15]
+    assert found.neighbours.shape == found.similarity.shape == (20, 6)
+    assert 0 <= float(found.score.min()) <= float(found.score.max()) <= 1
 
 
-def test_a_missing_label_neither_votes_nor_is_judged() -> None:
-    others = torch.tensor([[1, 2], [0, 2], [0, 1]])
-    found = suspects(torch.ones(3, 2), others, [0, 1, -1])
-    assert found.score[2].isnan()
-    assert found.rank[2] == 2
-    assert found.score[:2].tolist() == [1.0, 1.0]  # only the other one votes
+@pytest.mark.parametrize("method", METHODS)
+def test_a_missing_label_is_not_judged_and_proposed_by_the_others(method) -> None:
+    truth = torch.tensor([0] * 10 + [1] * 10)
+    labels = truth.clone()
+    labels[[3, 13]] = -1
+    phi = torch.eye(2).double()[truth] + 0.05 * torch.randn(20, 2).double()
+    source = ks.FeatureSource(phi)
+    found = ks.suspects(source, labels, method=method, neighbours=6)
+    assert found.score[[3, 13]].isnan().all()
+    assert found.proposed[[3, 13]].tolist() == [0, 1]
+    assert sorted(found.rank[[3, 13]].tolist()) == [18, 19]
+    other = labels.clone()
+    other[3] = -7  # any negative number is missing
+    again = ks.suspects(source, other, method=method, neighbours=6)
+    assert torch.equal(again.rank, found.rank)
+
+
+def test_a_real_label_far_from_what_the_others_answer_is_suspected() -> None:
+    source, _ = features(width=3)
+    labels = source.features()[:, 1] * 2 + 0.01 * torch.randn(40).double()
+    labels[7] += 3
+    labels[11] = torch.nan
+    found = ks.suspects(source, labels)
+    assert found.rank[7] == 0
+    assert 7 in found.contradicted().tolist()
+    assert found.score[11].isnan()
+    assert abs(float(found.answers[11, 0] - source.features()[11, 1] * 2)) < 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_low_rank_says_what_full_rank_says_where_features_are_known(method) -> None:
+    source, _ = features()
+    labels = torch.arange(40) // 20
+    full = ks.suspects(source, labels, method=method, ridge=0.1)
+    low = ks.suspects(source, labels, method=method, ridge=0.1, rank=7)
+    torch.testing.assert_close(full.score, low.score, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ([0.0, 1.0, 0.0], "whole numbers"),
-        ([0, 1], "with N = 2"),
-        ([1, 1, 1], "two classes"),
-        ([-1, -1, -1], "two classes"),
+        (["cat", "dog"] * 20, "map names"),
+        ([0, 1], "each of the 40 samples"),
+        ([1] * 40, "at least two classes"),
+        ([-1] * 40, "only missing"),
+        ([float("inf")] * 40, "finite"),
+        ([[0, 1]] * 40, "argmax"),
+        ([0, 10**6] * 20, "number the classes"),
+        ([True, False] * 20, "whole or real"),
+        ([1j] * 40, "whole or real"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels: list, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
-        suspects(torch.ones(3, 2), torch.zeros(3, 2, dtype=torch.long), labels)
+        ks.suspects(features()[0], labels)
+
+
+def test_wrong_arguments_are_refused() -> None:
+    source, labels = features()[0], torch.arange(40) // 20
+    for wrong in ({"method": "magic"}, {"ridge": -1.0}, {"neighbours": 0}, {"rank": 0}):
+        with pytest.raises(ArgumentError, match="expected"):
+            ks.suspects(source, labels, **wrong)

@@ -8,14 +8,26 @@ import kinsight
 PUBLIC = {
     "Coverage",
     "CoverageRow",
+    "Denoising",
+    "Density",
+    "Descent",
     "ExactSource",
+    "FeatureSource",
+    "Fit",
     "Neighbours",
     "Source",
     "Spectrum",
+    "Suspects",
     "TangentKernel",
+    "Uncertainty",
+    "denoise",
+    "density",
     "errors",
+    "fit",
     "outputs",
     "smoothing",
+    "suspects",
+    "uncertainty",
 }
 # What a user of the library alone should not wait for: these belong to the report and the commands.
 HEAVY = ("matplotlib", "pyarrow", "sklearn", "typer")

@@ -144,13 +144,21 @@ def test_a_user_column_may_not_take_a_name_of_ours(tmp_path: Path) -> None:
         analyze(subject(columns={"density": [0] * COUNT}), tmp_path)
 
 
-def test_real_valued_labels_are_kept_and_the_missing_analysis_is_said(tmp_path: Path) -> None:
-    given = replace(subject(), labels=torch.rand(COUNT))
-    found = analyze(given, tmp_path)
-    assert "suspect_score" not in found.table("samples").column_names
-    assert found.record["left_out"] == [
-        "suspected labels: real-valued labels; only classes can be voted on"
-    ]
+def test_real_valued_labels_are_judged_and_averaged(tmp_path: Path) -> None:
+    one = replace(subject(), labels=torch.rand(COUNT), output=lambda z, _: z[:, 0])
+    found = analyze(one, tmp_path)
+    table = found.table("samples")
+    for name in ("suspect_score", "fit_spread", "denoising_factor", "shift", "noise_gain"):
+        values = table[name].to_pylist()
+        assert all(v is not None and v == v for v in values), name
+    assert all(isinstance(v, float) for v in table["proposed_label"].to_pylist())
+    assert found.record["left_out"] == []
+
+
+def test_what_cannot_be_averaged_is_said(tmp_path: Path) -> None:
+    found = analyze(replace(subject(), labels=torch.rand(COUNT)), tmp_path)
+    assert "denoising_factor" not in found.table("samples").column_names
+    assert any("one output" in text for text in found.record["left_out"])
 
 
 def test_labels_in_the_batches_are_found(tmp_path: Path) -> None:

@@ -67,12 +67,14 @@ def _noting(saved: list[slice], job):
 
 
 def test_a_damaged_range_is_computed_again(tmp_path: Path) -> None:
-    parts = Parts(tmp_path / "parts", 10, (0.5, 0.7, 0.9))
+    made: list[Parts] = []
     original, Parts.clear = Parts.clear, lambda self: None
+    save, Parts.save = Parts.save, lambda self, part: (made.append(self), save(self, part))[1]
     try:
         whole = analyze(subject(), tmp_path, SETTINGS)
     finally:
-        Parts.clear = original
+        Parts.clear, Parts.save = original, save
+    parts = made[0]
     files = sorted((tmp_path / "parts").glob("rows-*"))
     assert len(files) > 3
     files[2].write_bytes(files[2].read_bytes()[:100])

@@ -1,111 +1,165 @@
-"""Labels that the rest of the data does not support, by the votes of the nearest samples."""
+"""Labels that the rest of the data, as this network sees it, does not support.
+
+``"leave-one-out"``: what tangent-kernel ridge regression on all other samples answers, a_c
+for class c (one-hot labels), exactly and without a refit:
+
+    score = (1 − (a_y − max_{c≠y} a_c)) / 2, clamped to [0, 1].
+
+``"neighbours"``: the nearest samples vote with the weight max(k, 0):
+
+    score = 1 − Σ_{j: y_j = y} max(k_j, 0) / Σ_j max(k_j, 0).
+
+Real labels: the deviation from the others' answer in robust standard deviations (1.4826
+times the median deviation), score = erf(|z|/√2).
+
+Example:
+    Three samples agree; the fourth, as similar to them as they are, says otherwise.
+
+    >>> import torch, kinsight as ks
+    >>> kernel = ks.TangentKernel(torch.nn.Linear(1, 1, bias=False))
+    >>> source = kernel.on(torch.ones(4, 1))
+    >>> found = ks.suspects(source, [0, 0, 0, 1], method="neighbours", neighbours=3)
+    >>> found.score.round(decimals=2).tolist(), found.proposed.tolist()
+    ([0.33, 0.33, 0.33, 1.0], [0, 0, 0, 0])
+    >>> found.contradicted().tolist()
+    [3]
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from kinsight.errors import ArgumentError
+from kinsight.analysis.answers import answer
+from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.targets import Targets, read_targets
+from kinsight.analysis.votes import vote
+from kinsight.checks import above_zero, one_of
+from kinsight.kernel.neighbours import Neighbours
+from kinsight.kernel.source import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Method = Literal["leave-one-out", "neighbours"]
+METHODS = ("leave-one-out", "neighbours")
+_DOUBTED = 0.997  # score of a real label beyond three standard deviations
 
 
 @dataclass(frozen=True)
-class Suspects:
-    """One entry a sample, in the order of the data. N samples, C classes."""
+class Suspects(Result):
+    """One entry a sample, in the order of the data. N samples, C classes or D numbers."""
 
-    score: Tensor  # (N,) in [0, 1]: 1 = no similar sample has this label; NaN = cannot be said
-    proposed: Tensor  # (N,) the class with most votes; −1 = nobody votes
-    votes: Tensor  # (N,) share of the votes that the proposed class got, in [0, 1]
+    score: Tensor  # (N,) in [0, 1]: 1 = the others say something else; NaN = cannot be said
     rank: Tensor  # (N,) 0 = most suspected; samples without a score come last
-    contradicts: Tensor  # (N,) bool: the proposed class is another than the label
+    proposed: Tensor  # (N,) the others' class, −1 = none; for real labels (N, D) their answer
+    contradicts: Tensor  # (N,) bool: the others propose another label
+    answers: Tensor  # (N, C) support of each class; for real labels (N, D) the others' answer
+    neighbours: Tensor  # (N, K) the evidence: nearest samples, −1 where there are fewer
+    similarity: Tensor  # (N, K) and how similar they are
+    method: str
 
     def order(self) -> Tensor:
         """Positions of the samples, most suspected first; those without a score left out."""
         return self.rank.argsort()[: int(self.score.isfinite().sum())]
 
     def contradicted(self) -> Tensor:
-        """Positions of samples whose neighbours vote for another label, most suspected first."""
+        """Positions of samples for which the others propose another label, by rank."""
         order = self.order()
         return order[self.contradicts[order]]
 
+    def figure(self) -> "Figure":
+        """A histogram of the score."""
+        figure, (axes,) = new_figure()
+        histogram(axes, self.score, "suspicion, 1 = the others say something else")
+        axes.set_yscale("log")
+        return figure
 
-def suspects(similarity: Tensor, neighbours: Tensor, labels: Sequence[int] | Tensor) -> Suspects:
-    """How little the nearest samples support each label.
 
-    Each neighbour j votes for its own label with the weight max(k(x, x_j), 0):
-
-        score(x) = 1 − Σ_{j: y_j = y} max(k_j, 0) / Σ_j max(k_j, 0)
-
-    A high score is a reason to look, not a verdict: a rare but correct sample has one, too.
+def suspects(
+    source: Source,
+    labels: Sequence[Any] | Tensor,
+    *,
+    method: Method = "leave-one-out",
+    neighbours: int = 10,
+    ridge: float | None = None,
+    rank: int | None = None,
+) -> Suspects:
+    """How little the rest of the data supports each label. A reason to look, not a verdict.
 
     Args:
-        similarity: (N, K) to the nearest samples.
-        neighbours: (N, K) their positions; −1 for none.
-        labels: (N,) class indices; −1 for a missing label, which neither votes nor is judged.
+        labels: whole numbers are classes, real numbers quantities; −1 and NaN are missing: they
+            support nobody, are not judged, and get a proposal.
+        neighbours: K, that vote or stand as evidence.
+        ridge: in units of tr K/N; ``None`` chooses the one of least leave-one-out error.
+        rank: eigenpairs; ``None`` for all up to 4,096 samples, 2,048 landmarks beyond.
 
-    Cost: O(N (K + C)).
+    Cost: all pairs; leave-one-out O(N³) in full, O(N S²) with rank S.
 
     Raises:
-        ArgumentError: shapes that do not belong together, real-valued labels, one class only.
-
-    Source: weighted nearest-neighbour voting, Dudani 1976, with the tangent kernel as weight.
-
-    Example:
-        Three samples agree; the fourth, as similar to them as they are, says otherwise.
-
-        >>> import torch
-        >>> others = torch.tensor([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
-        >>> found = suspects(torch.full((4, 3), 0.9), others, [0, 0, 0, 1])
-        >>> found.score.tolist()[3], found.proposed.tolist(), found.contradicted().tolist()
-        (1.0, [0, 0, 0, 0], [3])
+        ArgumentError: labels of another length or type, one class only, an unknown method.
     """
-    own = torch.as_tensor(labels)
-    _check(similarity, neighbours, own)
-    votes = _votes(similarity, neighbours, own)  # (N, C)
-    total = votes.sum(1)
-    shares = votes / total.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
-    support = shares.gather(1, own.clamp_min(0)[:, None])[:, 0]
-    judged = (own >= 0) & (total > 0)
-    score = torch.where(judged, (1 - support).clamp(0, 1), torch.nan)
-    best, proposed = shares.max(1)
-    proposed = torch.where(total > 0, proposed, -1)
-    return Suspects(score, proposed, best, _ranks(score, best), judged & (best > support))
+    one_of("method", method, METHODS)
+    above_zero("ridge", 1.0 if ridge is None else ridge)
+    targets = read_targets(labels, len(source))
+    nearest = source.nearest(min(neighbours, len(source) - 1))
+    if method == "neighbours":
+        answers = vote(*nearest, targets)
+    else:
+        answers = answer(source, targets, ridge, rank).left_out
+    return judge(answers, targets, nearest, method)
 
 
-def _votes(similarity: Tensor, neighbours: Tensor, labels: Tensor) -> Tensor:
-    """Similarity of the neighbours of each class, negative ones left out: (N, C)."""
-    voters = neighbours.clamp_min(0)
-    valid = (neighbours >= 0) & (labels[voters] >= 0)
-    weights = torch.where(valid, similarity, 0.0).double().nan_to_num().clamp_min(0)  # (N, K)
-    votes = torch.zeros(len(labels), int(labels.max()) + 1, dtype=torch.float64)
-    return votes.scatter_add_(1, labels[voters].clamp_min(0), weights)
+def judge(answers: Tensor, targets: Targets, nearest: Neighbours, method: str) -> Suspects:
+    """Scores, ranks and proposals from what the others answer, (N, C) or (N, D)."""
+    judged = targets.present & answers.isfinite().all(1)
+    if targets.kind == "classes":
+        score, proposed = _of_classes(answers, targets, method)
+        judged &= answers.abs().sum(1) > 0
+        said = answers.isfinite().all(1) & (answers.abs().sum(1) > 0)
+        proposed = torch.where(said, proposed, -1)
+        contradicts = judged & (proposed != targets.index)
+    else:
+        score, proposed = _of_numbers(answers, targets, judged), answers
+        contradicts = judged & (score > _DOUBTED)
+    score = score.masked_fill(~judged, torch.nan)
+    similarity = nearest.values.masked_fill(nearest.indices < 0, torch.nan)
+    ranks = _ranks(score, answers.nan_to_num().amax(1))
+    return Suspects(
+        score, ranks, proposed, contradicts, answers, nearest.indices, similarity, method
+    )
+
+
+def _of_classes(answers: Tensor, targets: Targets, method: str) -> tuple[Tensor, Tensor]:
+    own = targets.index.clamp_min(0)[:, None]
+    support = answers.gather(1, own)[:, 0]
+    rest = answers.scatter(1, own, -torch.inf).amax(1)
+    if method == "neighbours":
+        score = (1 - support).clamp(0, 1)
+    else:
+        score = ((1 - (support - rest)) / 2).clamp(0, 1)
+    # A tie between the label and another class is no contradiction.
+    proposed = torch.where(support >= rest, own[:, 0], answers.nan_to_num(nan=-1.0).argmax(1))
+    missing = answers.nan_to_num(nan=-1.0).argmax(1)
+    return score, torch.where(targets.present, proposed, missing)
+
+
+def _of_numbers(answers: Tensor, targets: Targets, judged: Tensor) -> Tensor:
+    off = (targets.values - answers).norm(dim=1)
+    typical = off[judged].median() if bool(judged.any()) else off.new_ones(())
+    deviation = 1.4826 * typical.clamp_min(1e-300)
+    return torch.erf(off / deviation / 2**0.5)
 
 
 def _ranks(score: Tensor, best: Tensor) -> Tensor:
     """Place of each sample, 0 = most suspected: (N,).
 
-    Ties at score 1 are many: there the more unanimous neighbourhood comes first.
+    Ties at score 1 are many: there the more unanimous answer comes first.
     """
     first, second = (-score.nan_to_num(nan=-1.0)).tolist(), (-best).tolist()
     order = sorted(range(len(first)), key=lambda i: (first[i], second[i], i))
     ranks = torch.empty(len(order), dtype=torch.long)
     ranks[torch.tensor(order)] = torch.arange(len(order))
     return ranks
-
-
-def _check(similarity: Tensor, neighbours: Tensor, labels: Tensor) -> None:
-    if labels.is_floating_point() or labels.dim() != 1:
-        raise ArgumentError(
-            "labels: expected one class index per sample, whole numbers of shape (N,), got "
-            f"{labels.dtype} of shape {tuple(labels.shape)}"
-        )
-    if similarity.shape != neighbours.shape or len(similarity) != len(labels):
-        raise ArgumentError(
-            f"expected similarity and neighbours of shape (N, K) with N = {len(labels)} labels, "
-            f"got {tuple(similarity.shape)} and {tuple(neighbours.shape)}"
-        )
-    if len(labels[labels >= 0].unique()) < 2:
-        raise ArgumentError(
-            "labels: expected at least two classes, got fewer; with one class no label can be "
-            "contradicted"
-        )

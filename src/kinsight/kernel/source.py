@@ -1,205 +1,146 @@
-"""The protocol between the kernel and every analysis, and its exact, streaming form.
+"""The protocol between kernels and analyses: what may be asked of a data set as a network sees it.
 
-An analysis sees samples through a :class:`Source` alone: blocks of similarities, moments, norms,
-cross products and nearest samples. A store of sketches offers the same.
+An analysis sees samples through a :class:`Source` alone, be it the exact kernel on data
+(:class:`~kinsight.kernel.exact_source.ExactSource`) or features that somebody computed
+(:class:`~kinsight.kernel.feature_source.FeatureSource`). What follows from a stream of blocks is
+written once, here; a source overrides it where it knows a shorter way.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from kinsight.checks import one_of, positive
 from kinsight.errors import ArgumentError
-from kinsight.kernel.combine import similarity
-from kinsight.kernel.density import soft_density
-from kinsight.kernel.engine import Engine, Notes
+from kinsight.kernel.budget import refuse_oversize
 from kinsight.kernel.neighbours import Neighbours, TopK
-from kinsight.kernel.stream import Block, all_pairs
+from kinsight.kernel.nystrom import nystrom_features
+from kinsight.kernel.stream import Block
 from kinsight.kernel.whitening import Normalization
-from kinsight.network.batches import Batches, same_samples
 
 
-class Source(Protocol):
-    """What an analysis may ask of a data set as a network sees it. N samples, D outputs."""
+class Source(ABC):
+    """N samples as a network with D outputs sees them.
 
-    normalization: Normalization
-
-    def __len__(self) -> int: ...
-
-    def norms(self) -> Tensor:
-        """√Tr K(x,x): (N,)."""
-        ...
-
-    def ranks(self) -> Tensor:
-        """Rank of K(x,x): (N,)."""
-        ...
-
-    def blocks(self, first: int = 0) -> Iterator[Block]:
-        """Similarities of all pairs, rows-major."""
-        ...
-
-    def moments(self, order: int = 1) -> Tensor:
-        """Σ_j k(x_i, x_j)^order, the sample itself included: (N,)."""
-        ...
-
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
-        """The k most similar samples."""
-        ...
-
-
-class ExactSource:
-    """A data set seen through the exact kernel: lazy, streaming, nothing of size N×N kept.
-
-    Made by ``kernel.on(data)``. Samples whose gradient is not finite have NaN rows, and enter no
-    sum and no neighbourhood.
+    Samples that are set apart (gradient not finite) have NaN rows and columns; they enter no
+    sum, no neighbourhood and no Gram matrix but as NaN.
     """
 
-    def __init__(self, engine: Engine, data: Any, normalization: Normalization):
-        self._engine = engine
-        self._data: Batches = engine.read(data)
-        self._notes = Notes()
-        self._own: tuple[Tensor, Tensor, Tensor] | None = None
-        self.normalization: Normalization = normalization
-        engine.check_cancellation(self._data, self._notes)
+    normalization: Normalization
+    memory_budget: int  # bytes
 
-    def __len__(self) -> int:
-        return len(self._data)
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
-    def n(self) -> int:
-        """N: number of samples."""
-        return len(self._data)
-
-    @property
+    @abstractmethod
     def dimension(self) -> int:
         """D: number of outputs."""
-        return self._engine.outputs
 
-    def watch(self, on_samples: Callable[[int], None] | None) -> None:
-        """Have ``on_samples`` told how many samples went through the network, as they do."""
-        self._data.watcher = on_samples
-
+    @abstractmethod
     def norms(self) -> Tensor:
-        """√Tr K(x,x): (N,), in units of output per parameter; NaN where not finite.
+        """√Tr K(x,x): (N,); NaN where not finite."""
 
-        Cost: the first of norms, ranks, outputs and non_finite takes one sweep.
-        """
-        return self._examined()[0]
-
+    @abstractmethod
     def ranks(self) -> Tensor:
-        """Rank of K(x,x), 0 … D: (N,). 0 means that no parameter moves the output."""
-        return self._examined()[1]
+        """Rank of K(x,x): (N,)."""
 
+    @abstractmethod
     def outputs(self) -> Tensor:
         """f(x): (N, D)."""
-        return self._examined()[2]
+
+    @abstractmethod
+    def blocks(self, first: int = 0) -> Iterator[Block]:
+        """Similarities of all pairs from row ``first``: all columns of a range of rows, then
+        the next range. Values (B, C)."""
+
+    @abstractmethod
+    def against(self, columns: Tensor) -> Iterator[Block]:
+        """Similarities of all samples with those at ``columns``, (M,): as :meth:`blocks`."""
+
+    @abstractmethod
+    def products(self) -> Iterator[Block]:
+        """K(x_i, x_j), not normalised, of all pairs: as :meth:`blocks`, values (B, C, D, D)."""
+
+    @abstractmethod
+    def influences(self, queries: Any = None) -> Iterator[Block]:
+        """K(x_j, q) K(q, q)⁺: what a unit change at each query does to each sample.
+
+        Rows are queries (the samples themselves if ``None``), columns samples; (B, C, D, D).
+        """
+
+    @abstractmethod
+    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+        """The k most similar samples, for each sample or for ``queries``; itself excluded."""
 
     def non_finite(self) -> Tensor:
         """Indices of samples that are set apart because their gradient is not finite."""
         return self.norms().isnan().nonzero()[:, 0]
 
-    def _examined(self) -> tuple[Tensor, Tensor, Tensor]:
-        if self._own is None:
-            norms, ranks, outputs = [], [], []
-            notes = Notes()
-            for _, _, features, own in self._engine.raw(self._data, notes):
-                norms.append(own.trace.sqrt().masked_fill(own.bad, torch.nan))
-                ranks.append(own.rank)
-                outputs.append(features.values)
-            self._engine.tell(notes, inverted=False)
-            dtype = outputs[0].dtype
-            self._own = (
-                torch.cat(norms).to("cpu", dtype),
-                torch.cat(ranks).cpu(),
-                torch.cat(outputs).cpu(),
-            )
-        return self._own
-
-    def blocks(self, first: int = 0, reference: Any = None) -> Iterator[Block]:
-        """Similarities in blocks, rows-major from row ``first``: every pair exactly once.
-
-        Cost: N·M products of the features; both sets swept once for every half memory budget of
-        rows. NaN where a sample is set apart.
-        """
-        engine, notes = self._engine, Notes()
-        other = None if reference is None else engine.read(reference)
-        theirs = None
-        if other is not None:
-            theirs = lambda a, b: engine.ready(other, notes, self.normalization, a, b)  # noqa: E731
-        stream = all_pairs(
-            lambda a, b: engine.ready(self._data, notes, self.normalization, a, b),
-            theirs,
-            similarity,
-            engine.budget,
-            len(self._data),
-            first,
-        )
-        for block in stream:
-            yield Block(block.rows, block.columns, block.values.cpu())
-        engine.tell(notes, self.normalization == "whitened")
-
-    @property
-    def batch_size(self) -> int:
-        """Samples that go through the network at once."""
-        return self._engine.batch_size
-
-    def footprint(self) -> int:
-        """Bytes that one sample takes while pairs are compared. Cost: two samples' features."""
-        stop = min(2, len(self))
-        held = list(self._engine.ready(self._data, Notes(), self.normalization, 0, stop))
-        return max(1, sum(batch.bytes for batch in held) // stop)
-
-    def cross(self, other: Any) -> Tensor:
-        """Similarity of every sample with every sample of ``other``: (N, M)."""
-        result = torch.empty(len(self), len(Batches(other)), dtype=self._engine.function.dtype)
-        for block in self.blocks(reference=other):
-            result[block.rows, block.columns] = block.values.to(result.dtype)
-        return result
-
     def moments(self, order: int = 1) -> Tensor:
-        """Σ_j k(x_i, x_j)^order for order 1 or 2, the sample itself included: (N,).
-
-        Cost: order 1 two sweeps and no pairs; order 2 all pairs.
-        """
+        """Σ_j k(x_i, x_j)^order for order 1 or 2, the sample itself included: (N,) float64."""
         one_of("order", order, (1, 2))
-        if order == 1:
-            notes = Notes()
-            result = soft_density(self._engine, self._data, None, self.normalization, notes)
-            self._engine.tell(notes, self.normalization == "whitened")
-            return result.cpu()
         total = torch.zeros(len(self), dtype=torch.float64)
         for block in self.blocks():
-            total[block.rows] += block.values.double().square().nansum(1)
-        return total.to(self._engine.function.dtype)
+            total[block.rows] += (block.values.double() ** order).nansum(1)
+        return self._apart(total)
 
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
-        """The k most similar samples of this set, for its own samples or for ``queries``.
+    def weighted(self, values: Tensor) -> Tensor:
+        """Σ_j k(x_i, x_j) a_j for a of shape (N, A), the sample itself included: (N, A)."""
+        values = self._rows(values)
+        total = torch.zeros_like(values)
+        for block in self.blocks():
+            total[block.rows] += block.values.double().nan_to_num() @ values[block.columns]
+        return self._apart(total)
 
-        Values in [−1, 1], most similar first. A sample is not its own neighbour: excluded are
-        the sample itself, a view of it in the same memory, and a member of a ``Subset``. An
-        equal but separate copy is a neighbour.
+    def gram(self) -> Tensor:
+        """All similarities at once, (N, N).
 
-        Cost: as :meth:`blocks`. Memory O(N k).
+        Raises:
+            OutputSizeError: they do not fit the memory budget.
         """
-        positive("k", k)
-        if queries is None:
-            if k > len(self) - 1:
-                raise ArgumentError(
-                    f"k: expected at most {len(self) - 1} neighbours among {len(self)} samples, "
-                    f"got {k}; a sample is not its own neighbour"
-                )
-            return _nearest(self.blocks(), len(self), k, torch.arange(len(self)))
-        own = same_samples(queries, self._data)
-        limit = len(self) - (1 if own is not None and bool((own >= 0).any()) else 0)
-        if k > limit:
-            raise ArgumentError(f"k: expected at most {limit} neighbours in the data, got {k}")
-        source = ExactSource(self._engine, queries, self.normalization)
-        return _nearest(source.blocks(reference=self._data), len(source), k, own)
+        count = len(self)
+        refuse_oversize("the Gram matrix", (count, count), 4, self.memory_budget)
+        result: Tensor | None = None
+        for block in self.blocks():
+            if result is None:
+                result = torch.empty(count, count, dtype=block.values.dtype)
+            result[block.rows, block.columns] = block.values
+        return torch.empty(0, 0) if result is None else result
+
+    def features(self, rank: int = 2048, seed: int = 0) -> Tensor:
+        """φ of shape (N, S) with ⟨φ_i, φ_j⟩ ≈ k(x_i, x_j), S ≤ ``rank``: Nyström on landmarks.
+
+        Exact for the landmarks, drawn at random, and wherever the kernel has rank S at most.
+        NaN for samples set apart. Cost: N·S similarities and O(S³ + N S²).
+        """
+        fit = self.norms().isfinite().nonzero()[:, 0]
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(fit), generator=generator)[: positive("rank", rank)]
+        landmarks = fit[order].sort().values
+        values = torch.empty(len(self), len(landmarks))
+        for block in self.against(landmarks):
+            values[block.rows, block.columns] = block.values.float()
+        return nystrom_features(values, landmarks)
+
+    def _rows(self, values: Tensor) -> Tensor:
+        values = torch.as_tensor(values).double()
+        if values.dim() != 2 or len(values) != len(self):
+            raise ArgumentError(
+                f"values: expected shape ({len(self)}, A), got {tuple(values.shape)}"
+            )
+        return values
+
+    def _apart(self, values: Tensor) -> Tensor:
+        values[self.non_finite()] = torch.nan
+        return values
 
 
-def _nearest(blocks: Iterator[Block], count: int, k: int, own: Tensor | None) -> Neighbours:
+def nearest_in(blocks: Iterator[Block], count: int, k: int, own: Tensor | None) -> Neighbours:
+    """The k best columns of every row; ``own[r]`` is the column that is row r itself, or −1."""
     values = torch.empty(count, k)
     indices = torch.empty(count, k, dtype=torch.long)
     rows, best = slice(0, 0), TopK(0, k, values)
@@ -210,3 +151,14 @@ def _nearest(blocks: Iterator[Block], count: int, k: int, own: Tensor | None) ->
         best.add(block.values, block.columns.start, None if own is None else own[rows])
         values[rows], indices[rows] = best.values, best.indices
     return Neighbours(values, indices)
+
+
+def check_neighbours(k: int, count: int, themselves: bool) -> None:
+    """Refuse more neighbours than there are."""
+    positive("k", k)
+    limit = count - 1 if themselves else count
+    if k > limit:
+        why = "; a sample is not its own neighbour" if themselves else ""
+        raise ArgumentError(
+            f"k: expected at most {limit} neighbours among {count} samples, got {k}{why}"
+        )

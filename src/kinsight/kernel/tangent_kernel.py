@@ -13,8 +13,8 @@ from kinsight.kernel.budget import memory_budget as budget_for
 from kinsight.kernel.budget import refuse_oversize
 from kinsight.kernel.density import soft_density
 from kinsight.kernel.engine import Engine, Notes
+from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.neighbours import Neighbours
-from kinsight.kernel.source import ExactSource
 from kinsight.kernel.stream import Combine, all_pairs
 from kinsight.kernel.whitening import Normalization
 from kinsight.network.function import NetworkFunction, OutputFunction

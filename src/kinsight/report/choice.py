@@ -7,6 +7,7 @@ from kinsight.report.samples import Samples
 QUERIES = 10
 EXTREMES = 12
 SUSPECTS = 24
+AMBIGUOUS = 12
 
 
 def typical(samples: Samples) -> list[int]:
@@ -39,6 +40,15 @@ def lonely(samples: Samples) -> list[int]:
     return _extreme(samples.density)
 
 
+def ambiguous(samples: Samples) -> list[int]:
+    """Samples among whose neighbours the labels are most mixed."""
+    spread = samples.columns.get("fit_spread")
+    if spread is None:
+        return []
+    known = [(-value, i) for i, value in enumerate(spread) if value is not None]
+    return [i for _, i in sorted(known)[:AMBIGUOUS]]
+
+
 def suspected(samples: Samples) -> list[int]:
     """All samples with a score, most suspected first."""
     ranks = samples.columns.get("suspect_rank")
@@ -49,10 +59,8 @@ def suspected(samples: Samples) -> list[int]:
 
 
 def contradicted(samples: Samples, position: int) -> bool:
-    """Whether the neighbours vote for another label."""
-    proposed = samples.value("proposed_label", position)
-    judged = samples.value("suspect_score", position) is not None
-    return judged and proposed is not None and proposed != samples.value("label", position)
+    """Whether the others propose another label."""
+    return bool(samples.value("contradicted", position))
 
 
 def _spread(samples: Samples, positions: list[int], wanted: int) -> list[int]:

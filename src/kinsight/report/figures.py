@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -11,6 +13,8 @@ from matplotlib.figure import Figure
 
 # Stand-ins that no figure uses otherwise; replaced by what the page's light or dark style says.
 _INK, _ACCENT, _QUIET = "#010203", "#040506", "#070809"
+# Told apart by colour-blind people, on light and on dark paper (Okabe and Ito 2008).
+_REGIMES = ("#0072b2", "#e69f00", "#009e73", "#d55e00")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, searchable
     "svg.hashsalt": "kinsight",  # the same ids on every run
@@ -23,11 +27,14 @@ _STYLE: dict[Any, Any] = {
 
 def density_histogram(density: np.ndarray) -> str:
     """Samples by soft count of neighbours, the median marked: an ``<svg>`` element."""
-    values = density[np.isfinite(density)]
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(10.5, 2.7), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
+    label = "density: neighbours in the network’s eyes, in samples"
+    return histogram(density, label, "Histogram of the density")
+
+
+def histogram(given: np.ndarray, label: str, title: str) -> str:
+    """Samples by value, the median marked: an ``<svg>`` element."""
+    values = given[np.isfinite(given)]
+    with _axes(2.7) as (figure, axes):
         bins = min(60, max(8, int(np.sqrt(len(values)) * 1.5)))
         low, high = float(values.min()), float(values.max())
         if high - low < 1e-9 * max(abs(high), 1.0):
@@ -35,22 +42,55 @@ def density_histogram(density: np.ndarray) -> str:
         axes.hist(values, bins=bins, range=(low, high), color=_ACCENT, rwidth=0.88)
         median = float(np.median(values))
         axes.axvline(median, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        top = axes.get_ylim()[1]
-        axes.text(
-            median,
-            top * 1.02,
-            f"median {median:,.0f}" if median >= 100 else f"median {median:.3g}",
-            color=_INK,
-            ha="center",
-            va="bottom",
-        )
-        axes.set_xlabel("density: neighbours in the network’s eyes, in samples", color=_INK)
+        said = f"median {median:,.0f}" if median >= 100 else f"median {median:.3g}"
+        top = axes.get_ylim()[1] * 1.02
+        axes.text(median, top, said, color=_INK, ha="center", va="bottom")
+        axes.set_xlabel(label, color=_INK)
         axes.set_ylabel("samples", color=_INK)
-        axes.yaxis.grid(True, color=_QUIET, linewidth=0.8)
+        return _inline(figure, title)
+
+
+def fit_map(count: np.ndarray, spread: np.ndarray, few: float, mixed: float) -> str:
+    """Every sample by its number of neighbours and how far their labels differ."""
+    known = np.isfinite(spread) & (count > 0)
+    count, spread = count[known], spread[known]
+    corners = (
+        ("well supported", 1, 0, "left", 0.02), ("over-fitted", 0, 0, "right", 0.02),
+        ("under-fitted", 1, 1, "left", 0.98), ("ambiguous", 0, 1, "right", 0.98),
+    )  # fmt: skip
+    with _axes(3.6) as (figure, axes):
+        axes.set_xscale("log")
+        axes.set_ylim(-0.04, max(1.04, float(spread.max(initial=0.0)) * 1.04))
+        for i, (name, crowded, disagree, side, height) in enumerate(corners):
+            chosen = ((count >= few) == crowded) & ((spread > mixed) == disagree)
+            axes.scatter(
+                count[chosen], spread[chosen], 7, _REGIMES[i], linewidths=0, rasterized=True
+            )
+            axes.annotate(
+                f"{name} ({int(chosen.sum()):,})", (few, height),
+                xycoords=("data", "axes fraction"), textcoords="offset points",
+                xytext=(8 if side == "left" else -8, 0), ha=side,
+                va="top" if disagree else "bottom", color=_INK, weight="bold",
+            )  # fmt: skip
+        axes.axvline(few, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.axhline(mixed, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.set_xlabel("neighbours in the network’s eyes, in samples", color=_INK)
+        axes.set_ylabel("disagreement of their labels", color=_INK)
+        return _inline(figure, "Map of neighbours against disagreement")
+
+
+@contextmanager
+def _axes(height: float) -> Iterator[tuple[Figure, Any]]:
+    """Empty axes in the style of the page."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(10.5, height), layout="constrained", dpi=150)
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot()
+        axes.grid(True, color=_QUIET, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.tick_params(colors=_INK, length=0)
+        axes.tick_params(which="both", colors=_INK, length=0)
         axes.spines["bottom"].set_color(_INK)
-        return _inline(figure, "Histogram of the density")
+        yield figure, axes
 
 
 def _inline(figure: Figure, title: str) -> str:

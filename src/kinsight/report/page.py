@@ -9,9 +9,10 @@ import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from kinsight.analysis.fit import FEW, MIXED
 from kinsight.errors import RunFolderError
 from kinsight.report import choice
-from kinsight.report.figures import density_histogram, standalone
+from kinsight.report.figures import density_histogram, fit_map, histogram, standalone
 from kinsight.report.samples import Samples, clean
 from kinsight.report.summary import classes_table, counted, sentences
 from kinsight.run.files import write_text
@@ -19,6 +20,13 @@ from kinsight.run.folder import RunFolder
 
 _NEIGHBOURS = 10
 _TEXT_NEIGHBOURS = 5
+
+
+_HISTOGRAMS = {
+    "uncertainty": "log₁₀ of the uncertainty, 1 over the sum of influences",
+    "denoising_factor": "denoising factor: share of the noise left after averaging",
+    "shift": "shift: answer minus the neighbourhood’s answer",
+}
 
 
 def write_report(run: RunFolder) -> Path:
@@ -35,14 +43,30 @@ def write_report(run: RunFolder) -> Path:
             f"{run.path}: the run was stopped before its end; the same command goes on with it"
         )
     samples = Samples(run)
-    figure = density_histogram(samples.density) if np.isfinite(samples.density).any() else ""
-    if figure:
-        write_text(run.path / "figures" / "density.svg", standalone(figure))
+    figures = _figures(samples)
+    for name, figure in figures.items():
+        write_text(run.path / "figures" / f"{name}.svg", standalone(figure))
+    page = _environment().get_template("page.html.j2")
     path = run.path / "report.html"
-    write_text(
-        path, _environment().get_template("page.html.j2").render(_context(run, samples, figure))
-    )
+    write_text(path, page.render(_context(run, samples, figures)))
     return path
+
+
+def _figures(samples: Samples) -> dict[str, str]:
+    """The figures for which there are numbers, as ``<svg>`` elements."""
+    found = {}
+    if np.isfinite(samples.density).any():
+        found["density"] = density_histogram(samples.density)
+    if "fit_spread" in samples.columns:
+        counts, spreads = samples.numbers("fit_count"), samples.numbers("fit_spread")
+        found["fit"] = fit_map(counts, spreads, FEW, MIXED)
+    for name, label in _HISTOGRAMS.items():
+        values = samples.numbers(name)
+        if name == "uncertainty":
+            values = np.log10(np.where(values > 0, values, np.nan))
+        if np.isfinite(values).any():
+            found[name] = histogram(values, label, f"Histogram: {label}")
+    return found
 
 
 def _environment() -> Environment:
@@ -59,7 +83,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(run: RunFolder, samples: Samples, figure: str) -> dict[str, Any]:
+def _context(run: RunFolder, samples: Samples, figures: dict[str, str]) -> dict[str, Any]:
     count = _TEXT_NEIGHBOURS if "text" in samples.columns else _NEIGHBOURS
     if "pictures" in run.record["tables"]:
         count = _NEIGHBOURS
@@ -81,7 +105,8 @@ def _context(run: RunFolder, samples: Samples, figure: str) -> dict[str, Any]:
         "suspects": cards(shown, doubted=True),
         "contradicted": len(contradicted),
         "classes": classes_table(samples, contradicted),
-        "density_figure": Markup(figure),
+        "figures": {name: Markup(figure) for name, figure in figures.items()},
+        "ambiguous": cards(choice.ambiguous(samples), 0),
         "has_pictures": run.has("pictures"),
         "has_texts": "text" in samples.columns,
         "kinds": Counter(row["how"] for row in run.record["coverage"]["rows"]),

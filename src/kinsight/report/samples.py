@@ -56,6 +56,8 @@ class Samples:
                 self.columns[name] = table[name].to_pylist()
         self.count = table.num_rows
         self.density = np.array(self.columns["density"], dtype=float)
+        labels = self.columns.get("label", [])
+        self.classes = all(isinstance(v, str) for v in labels if v is not None)
         nearest = run.table("neighbours")
         self._sample = nearest["sample"].to_numpy()  # ascending
         self._neighbour = nearest["neighbour"].to_numpy()
@@ -65,6 +67,10 @@ class Samples:
     def value(self, column: str, position: int) -> Any:
         """One entry of a column; None where there is no such column."""
         return self.columns[column][position] if column in self.columns else None
+
+    def numbers(self, column: str) -> np.ndarray:
+        """A column of numbers, NaN where missing or where there is no such column."""
+        return np.array(self.columns.get(column, [None] * self.count), dtype=float)
 
     def shown(self, position: int) -> Shown:
         """A sample as the page shows it."""
@@ -102,7 +108,7 @@ class Samples:
 
     def _near(self, expected: str | None, position: int, similarity: float) -> Neighbour:
         other = self.shown(position)
-        known = expected is not None and other.label is not None
+        known = self.classes and expected is not None and other.label is not None
         return Neighbour(other, similarity, expected == other.label if known else None)
 
     def _picture(self, position: int) -> str | None:
@@ -123,7 +129,7 @@ def clean(value: Any, longest: int = 60) -> str:
 
 
 def _maybe(value: Any) -> str | None:
-    return None if value is None else clean(value)
+    return None if value is None else clean(_short(value))
 
 
 def _short(value: Any) -> str:

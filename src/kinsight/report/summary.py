@@ -16,7 +16,9 @@ def sentences(
     """The findings, most important first."""
     return [
         *_density(record, samples),
+        *_fit(samples),
         *_labels(samples, suspects, contradicted),
+        *_denoising(record),
         *_planted(samples, suspects),
         *_apart(record),
     ]
@@ -43,20 +45,56 @@ def _density(record: dict[str, Any], samples: Samples) -> list[str]:
     ]
 
 
+def _fit(samples: Samples) -> list[str]:
+    regimes = Counter(v for v in samples.columns.get("fit", []) if v is not None)
+    total = sum(regimes.values())
+    if not total:
+        return []
+    alone, mixed, both = (regimes[n] for n in ("over-fitted", "under-fitted", "ambiguous"))
+    well = regimes["well supported"]
+    return [
+        f"{well:,} of {total:,} samples ({well / total:.0%}) are well supported by others with the same label. {_have(alone)} so few neighbours that "
+        f"the label can be learnt by heart, {mixed:,} {'lies' if mixed == 1 else 'lie'} in a crowd "
+        f"of mixed labels, and {both:,} {'is' if both == 1 else 'are'} both lonely and mixed."
+    ]
+
+
+def _have(count: int) -> str:
+    return f"{count:,} {'has' if count == 1 else 'have'}"
+
+
+def _denoising(record: dict[str, Any]) -> list[str]:
+    found = record.get("denoising")
+    if not found:
+        return []
+    said = f"Averaging over neighbours leaves {found['factor']:.0%} of independent label noise"
+    if found["noise_gain"] is not None:
+        said += (
+            f"; with the smoother of least leave-one-out error {found['noise_gain']:.0%} of it is "
+            f"in the answers, and the labels’ noise is estimated at {found['noise_level']:.3g}"
+        )
+    failed = [a["name"] for a in found["assumptions"] if not a["holds"]]
+    if failed:
+        said += f". Read with care, for this does not hold: {'; '.join(failed)}"
+    return [said + "."]
+
+
 def _labels(samples: Samples, suspects: list[int], contradicted: list[int]) -> list[str]:
     if not suspects:
         return []
     share = len(contradicted) / len(suspects)
     if not contradicted:
-        return [f"The neighbours support every one of the {len(suspects):,} labels."]
+        return [f"The others support every one of the {len(suspects):,} labels."]
+    if not samples.classes:
+        return [
+            f"The others contradict {len(contradicted):,} of {len(suspects):,} labels "
+            f"({share:.1%}): their answer is further away than three standard deviations."
+        ]
     pairs = Counter(
         (samples.value("label", i), samples.value("proposed_label", i)) for i in contradicted
     )
     (given, proposed), often = pairs.most_common(1)[0]
-    said = (
-        f"The nearest samples contradict {len(contradicted):,} of {len(suspects):,} labels "
-        f"({share:.1%})."
-    )
+    said = f"The others contradict {len(contradicted):,} of {len(suspects):,} labels ({share:.1%})."
     if often > 1:
         said += (
             f" Most often, {often} times, they say “{clean(proposed)}” where the label says "
@@ -75,7 +113,7 @@ def _planted(samples: Samples, suspects: list[int]) -> list[str]:
     named = sum(samples.value("proposed_label", i) == right[i] for i in planted)
     return [
         f"{len(planted)} labels were changed on purpose before training. The {len(first)} most "
-        f"suspected labels hold {len(found)} of them; for {named} the neighbours propose the "
+        f"suspected labels hold {len(found)} of them; for {named} the others propose the "
         "right label."
     ]
 
@@ -100,7 +138,7 @@ def _apart(record: dict[str, Any]) -> list[str]:
 def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, Any]]:
     """One row a class: size, median density, contradicted labels, what is proposed instead."""
     labels = samples.columns.get("label")
-    if labels is None or "suspect_score" not in samples.columns:
+    if labels is None or not samples.classes or "suspect_score" not in samples.columns:
         return []
     wrong = set(contradicted)
     rows = []

@@ -10,21 +10,18 @@ from typing import Any
 
 import torch
 
-from kinsight.analysis.gather import THRESHOLDS, Gathered, gather
-from kinsight.analysis.suspects import Suspects, suspects
 from kinsight.errors import ArgumentError, KinsightWarning
-from kinsight.kernel.source import ExactSource
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.progress import bar
+from kinsight.run.compute import Found, computed
 from kinsight.run.files import write_table
 from kinsight.run.folder import RunFolder
 from kinsight.run.labels import Labels, read_labels
-from kinsight.run.parts import Parts, joined
 from kinsight.run.pictures import painter
 from kinsight.run.record import begin, finish, identity_of
 from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.survey import Survey, survey
-from kinsight.run.tables import Found, neighbours_table, samples_table, write_pictures
+from kinsight.run.tables import neighbours_table, samples_table, write_pictures
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def analyze(subject: Subject, out: str | Path, settings: Settings | None = None)
         if begun.finished:
             return begun
         clock = time.perf_counter()
-        found = _computed(source, subject, out, labels, read, settings)
+        found = computed(source, out, labels, read, settings.neighbours, settings.progress)
         tables = _written(out, subject, found)
     seconds = time.perf_counter() - clock
     finish(out, subject, kernel, found, tables, told, seconds, settings.target)
@@ -111,51 +108,9 @@ def _labels(subject: Subject, read: Survey) -> Labels | None:
     return None if given is None else read_labels(given, subject.classes)
 
 
-def _computed(
-    source: ExactSource,
-    subject: Subject,
-    out: Path,
-    labels: Labels | None,
-    read: Survey,
-    settings: Settings,
-) -> Found:
-    count = len(source)
-    k = min(settings.neighbours, count - 1)
-    with bar("gradient of each sample", count, "samples", settings.progress) as shown:
-        source.watch(shown.advance)
-        norms, ranks, outputs = source.norms(), source.ranks(), source.outputs()
-    gathered = _compared(source, Parts(out / "parts", k, THRESHOLDS), k, settings)
-    judged: Suspects | None = None
-    if labels is not None and labels.index is not None and labels.present > 1:
-        judged = suspects(gathered.similarity, gathered.neighbours, labels.index)
-    return Found(norms, ranks, outputs, gathered, labels, read.predicted, judged)
-
-
-def _compared(source: ExactSource, parts: Parts, k: int, settings: Settings) -> Gathered:
-    """All pairs, with every finished range of rows kept on disk."""
-    count = len(source)
-    done = parts.load()
-    first = done[-1].rows.stop if done else 0
-    seen = 0
-    with bar("comparing all pairs", count * count, "pairs", settings.progress) as shown:
-        shown.advance(first * count)
-
-        def watched(samples: int) -> None:
-            nonlocal seen
-            seen += samples
-            shown.note(f"{seen:,} gradients")
-
-        source.watch(watched)
-        for part in gather(source, k, THRESHOLDS, first, shown.advance):
-            parts.save(part)
-            done.append(part)
-    source.watch(None)
-    return joined(done)
-
-
 def _written(out: Path, subject: Subject, found: Found) -> dict[str, Any]:
     """Write the tables; the table of them for run.json."""
-    samples, nearest = samples_table(subject, found), neighbours_table(found.gathered)
+    samples, nearest = samples_table(subject, found), neighbours_table(found.columns)
     write_table(out / "samples.parquet", samples)
     write_table(out / "neighbours.parquet", nearest)
     tables = {

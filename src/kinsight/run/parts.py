@@ -1,7 +1,7 @@
 """Finished ranges of rows on disk, so that a run that was stopped or killed goes on from there."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +10,29 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from kinsight.analysis.gather import Gathered
+from kinsight.analysis.walk import Range
 from kinsight.run.files import write_table
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 
 
 class Parts:
-    """The ranges of rows of one run, each a Parquet file of its own."""
+    """The ranges of rows of one run, each a Parquet file of its own.
 
-    def __init__(self, folder: Path, k: int, thresholds: Sequence[float]):
+    ``widths``: the columns that a range must have, 0 for one number a sample, K for a row of K.
+    """
+
+    def __init__(self, folder: Path, widths: Mapping[str, int] | None = None):
         self.folder = folder
-        self._k = k
-        self._thresholds = len(thresholds)
+        self._widths = dict(widths or {})
 
-    def save(self, part: Gathered) -> None:
+    def save(self, part: Range) -> None:
         """Keep a finished range; it is on disk when this returns."""
         name = f"rows-{part.rows.start:012d}-{part.rows.stop:012d}.parquet"
-        table = pa.table(
-            {
-                "similarity": fixed_lists(part.similarity),
-                "neighbours": fixed_lists(part.neighbours),
-                "density": part.density.numpy(),
-                "counts": fixed_lists(part.counts),
-            }
-        )
-        write_table(self.folder / name, table)
+        columns = {n: as_column(v, self._widths[n]) for n, v in part.columns.items()}
+        write_table(self.folder / name, pa.table(columns))
 
-    def load(self) -> list[Gathered]:
+    def load(self) -> list[Range]:
         """The ranges that follow each other from row 0 without a gap; damaged ones end them."""
         found, row = [], 0
         for start, stop, path in self._files():
@@ -64,31 +59,23 @@ class Parts:
         matches = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
         return sorted((int(m[1]), int(m[2]), path) for m, path in matches if m)
 
-    def _read(self, start: int, stop: int, path: Path) -> Gathered | None:
+    def _read(self, start: int, stop: int, path: Path) -> Range | None:
         try:
             table = pq.read_table(path)
         except (pa.ArrowInvalid, OSError):
             return None
-        if table.num_rows != stop - start:
+        if table.num_rows != stop - start or set(table.column_names) != set(self._widths):
             return None
-        return Gathered(
-            slice(start, stop),
-            _matrix(table["similarity"], self._k),
-            _matrix(table["neighbours"], self._k),
-            torch.from_numpy(table["density"].to_numpy().copy()),
-            _matrix(table["counts"], self._thresholds),
-        )
+        columns = {name: _tensor(table[name], width) for name, width in self._widths.items()}
+        fit = all(v is not None and len(v) == stop - start for v in columns.values())
+        if not fit:
+            return None
+        return Range(slice(start, stop), {n: v for n, v in columns.items() if v is not None})
 
 
-def joined(parts: Sequence[Gathered]) -> Gathered:
-    """Ranges that follow each other as one."""
-    return Gathered(
-        slice(parts[0].rows.start, parts[-1].rows.stop),
-        torch.cat([p.similarity for p in parts]),
-        torch.cat([p.neighbours for p in parts]),
-        torch.cat([p.density for p in parts]),
-        torch.cat([p.counts for p in parts]),
-    )
+def as_column(value: Tensor, width: int) -> pa.Array:
+    """(N,) as numbers; (N, K) as lists of K."""
+    return pa.array(value.numpy()) if width == 0 else fixed_lists(value)
 
 
 def fixed_lists(matrix: Tensor) -> pa.FixedSizeListArray:
@@ -97,6 +84,14 @@ def fixed_lists(matrix: Tensor) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
-def _matrix(column: pa.ChunkedArray, width: int) -> Tensor:
-    flat = column.combine_chunks().flatten().to_numpy()
-    return torch.from_numpy(flat.copy()).reshape(-1, width)
+def _tensor(column: pa.ChunkedArray, width: int) -> Tensor | None:
+    """What :func:`as_column` wrote; None if it is something else."""
+    kind = column.type
+    if pa.types.is_fixed_size_list(kind) != (width > 0) or (width and kind.list_size != width):
+        return None
+    flat = column.combine_chunks()
+    numbers = (flat.flatten() if width else flat).to_numpy()
+    if numbers.dtype.kind not in "iuf":
+        return None
+    value = torch.from_numpy(numbers.copy())
+    return value.reshape(-1, width) if width else value

@@ -2,21 +2,23 @@
 
 import platform
 import shutil
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kinsight.analysis.gather import THRESHOLDS
+from kinsight.analysis.tallies import THRESHOLDS
 from kinsight.errors import RunFolderError
 from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.run.compute import MOST_DENOISED, Found
 from kinsight.run.files import write_json
 from kinsight.run.folder import RECORD, SCHEMA, RunFolder, read_record
 from kinsight.run.identity import Digest, described, model_digest
 from kinsight.run.labels import Labels
 from kinsight.run.parts import Parts
 from kinsight.run.subject import Subject
-from kinsight.run.tables import MOST_OUTPUTS, Found
+from kinsight.run.tables import MOST_OUTPUTS
 
 _OURS = ("samples.parquet", "neighbours.parquet", "report.html", RECORD)
 _OUR_FOLDERS = ("parts", "media", "figures")
@@ -107,11 +109,11 @@ def finish(
         "no_gradient": int((found.ranks == 0).sum()),
         "warnings": told,
         "left_out": _left_out(found),
+        "denoising": _denoising_record(found),
         "coverage": _coverage_record(kernel),
     }
     write_json(out / RECORD, record)
-    k = found.gathered.neighbours.shape[1]
-    Parts(out / "parts", k, THRESHOLDS).clear()
+    Parts(out / "parts").clear()
 
 
 def _refuse_other(out: Path, identity: dict[str, Any]) -> None:
@@ -139,15 +141,33 @@ def _labels_record(found: Found) -> dict[str, Any] | None:
     return {"kind": kind, "classes": list(labels.names), "missing": labels.missing}
 
 
+def _denoising_record(found: Found) -> dict[str, Any] | None:
+    done = found.denoising
+    if done is None:
+        return None
+    return {
+        "factor": float(done.factor[done.factor.isfinite()].median()),
+        "noise_gain": done.noise_gain,
+        "noise_level": done.noise_level,
+        "smoother": done.smoother,
+        "assumptions": [asdict(assumption) for assumption in done.assumptions],
+    }
+
+
 def _left_out(found: Found) -> list[str]:
     said = []
     labels = found.labels
     if labels is None:
-        said.append("suspected labels: the data came without labels")
-    elif labels.real is not None:
-        said.append("suspected labels: real-valued labels; only classes can be voted on")
+        said.append("suspected labels and fit: the data came without labels")
     elif found.suspects is None:
-        said.append("suspected labels: fewer than two classes occur")
+        said.append("suspected labels and fit: fewer than two classes or values occur")
+    elif labels.real is not None and found.denoising is None:
+        said.append(
+            "self-denoising: it compares real labels with one output, of at most "
+            f"{MOST_DENOISED:,} samples"
+        )
+    if "influence" not in found.columns:
+        said.append("uncertainty: one output or normalization='trace'")
     if found.outputs.shape[1] > MOST_OUTPUTS:
         said.append(f"the column output: {found.outputs.shape[1]:,} numbers a sample")
     return said

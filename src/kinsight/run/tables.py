@@ -1,7 +1,6 @@
 """The tables of a run: one row a sample, one row a neighbour, one row a picture."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from kinsight.analysis.gather import THRESHOLDS, Gathered
-from kinsight.analysis.suspects import Suspects
+from kinsight.analysis.tallies import THRESHOLDS
 from kinsight.errors import SubjectError
+from kinsight.run.compute import POWER, Found
 from kinsight.run.files import write_whole
 from kinsight.run.labels import Labels
 from kinsight.run.parts import fixed_lists
@@ -23,27 +22,18 @@ MOST_OUTPUTS = 1000  # f(x) is kept in samples.parquet up to this D
 _PICTURES_A_GROUP = 1024
 
 
-@dataclass(frozen=True)
-class Found:
-    """Everything computed about N samples."""
-
-    norms: Tensor  # (N,) √Tr K(x,x); NaN = set apart
-    ranks: Tensor  # (N,) of K(x,x)
-    outputs: Tensor  # (N, D) f(x)
-    gathered: Gathered
-    labels: Labels | None
-    predicted: Tensor | None  # (N,) class index
-    suspects: Suspects | None
-
-
 def samples_table(subject: Subject, found: Found) -> pa.Table:
     """samples.parquet: one row a sample, in the order of the data.
 
     Columns: ``sample`` (position), ``name``, ``text``, ``label``, ``predicted``, ``output``
     (D numbers), ``norm`` √Tr K(x,x), ``rank`` of K(x,x), ``set_apart`` (gradient not finite),
     ``density`` (soft count, itself included), ``count_0.5`` … (hard counts),
-    ``suspect_score`` in [0, 1], ``suspect_rank`` (0 = most suspected), ``proposed_label``,
-    ``proposed_votes``, ``planted_label``, then the user's own.
+    ``density_power_4`` (Σ max(k, 0)⁴), ``uncertainty`` (1/Σ|k_N|; D = 1 or trace),
+    ``fit_count``, ``fit_spread``, ``fit`` (the regime), ``suspect_score`` in [0, 1],
+    ``suspect_rank`` (0 = most suspected), ``contradicted`` (another label is proposed),
+    ``proposed_label``, ``proposed_support``; for real
+    labels ``neighbourhood_label``, ``denoising_factor``, ``shift``, ``residual``,
+    ``noise_gain``; ``planted_label``, then the user's own.
 
     Raises:
         SubjectError: one of the user's columns has a name of these, or cannot be stored.
@@ -59,29 +49,27 @@ def samples_table(subject: Subject, found: Found) -> pa.Table:
     columns["norm"] = pa.array(found.norms.numpy())
     columns["rank"] = pa.array(found.ranks.numpy())
     columns["set_apart"] = pa.array(found.norms.isnan().numpy())
-    columns["density"] = pa.array(found.gathered.density.numpy())
+    tallied = found.columns
+    columns["density"] = pa.array(tallied["density"].numpy())
     for t, threshold in enumerate(THRESHOLDS):
-        columns[f"count_{threshold:g}"] = pa.array(found.gathered.counts[:, t].numpy())
-    columns |= _suspect_columns(found)
+        columns[f"count_{threshold:g}"] = pa.array(tallied["counts"][:, t].numpy())
+    columns[f"density_power_{POWER:g}"] = pa.array(tallied["powers"][:, 0].numpy())
+    if "influence" in tallied:
+        columns["uncertainty"] = pa.array((1 / tallied["influence"]).numpy())
+    columns |= _fit_columns(found) | _suspect_columns(found) | _denoising_columns(found)
     if subject.planted:
         right = subject.planted
-        columns["planted_label"] = pa.array(
-            [_named(found.labels, right[i]) if i in right else None for i in range(count)],
-            pa.string(),
-        )
-    for name, values in (subject.columns or {}).items():
-        if name in columns:
-            raise SubjectError(f"columns: {name!r} is a name kinsight uses itself; choose another")
-        columns[name] = _own_column(name, values)
-    return pa.table(columns)
+        said = [_named(found.labels, right[i]) if i in right else None for i in range(count)]
+        columns["planted_label"] = pa.array(said, pa.string())
+    return pa.table(columns | _own_columns(subject, columns))
 
 
-def neighbours_table(gathered: Gathered) -> pa.Table:
+def neighbours_table(tallied: Mapping[str, Tensor]) -> pa.Table:
     """neighbours.parquet: ``sample``, ``rank`` (0 = nearest), ``neighbour``, ``similarity``."""
-    count, k = gathered.neighbours.shape
+    count, k = tallied["neighbours"].shape
     sample = torch.arange(count)[:, None].expand(count, k).reshape(-1)
     rank = torch.arange(k).expand(count, k).reshape(-1)
-    neighbour, value = gathered.neighbours.reshape(-1), gathered.similarity.reshape(-1)
+    neighbour, value = tallied["neighbours"].reshape(-1), tallied["similarity"].reshape(-1)
     there = neighbour >= 0
     return pa.table(
         {
@@ -133,19 +121,64 @@ def _suspect_columns(found: Found) -> dict[str, pa.Array]:
     if found.suspects is None or found.labels is None:
         return {}
     judged, labels = found.suspects, found.labels
-    known = judged.score.isfinite().numpy()
-    proposed = [labels.name(i) if i >= 0 else None for i in judged.proposed.tolist()]
+    unknown = ~judged.score.isfinite().numpy()
+    if labels.real is not None:
+        answers = judged.answers[:, 0].numpy()
+        proposed = pa.array(answers, mask=np.isnan(answers))
+        support = {}
+    else:
+        names = [labels.name(i) if i >= 0 else None for i in judged.proposed.tolist()]
+        proposed = pa.array(names, pa.string())
+        own = judged.answers.gather(1, judged.proposed.clamp_min(0)[:, None])[:, 0].numpy()
+        support = {"proposed_support": pa.array(own, mask=np.isnan(own))}
     return {
-        "suspect_score": pa.array(judged.score.numpy(), mask=~known),
-        "suspect_rank": pa.array(judged.rank.numpy(), mask=~known),
-        "proposed_label": pa.array(proposed, pa.string()),
-        "proposed_votes": pa.array(judged.votes.numpy()),
+        "suspect_score": pa.array(judged.score.numpy(), mask=unknown),
+        "suspect_rank": pa.array(judged.rank.numpy(), mask=unknown),
+        "contradicted": pa.array(judged.contradicts.numpy(), mask=unknown),
+        "proposed_label": proposed,
+        **support,
+    }
+
+
+def _fit_columns(found: Found) -> dict[str, pa.Array]:
+    if found.fit is None:
+        return {}
+    spread = found.fit.spread.numpy()
+    return {
+        "fit_count": pa.array(found.fit.count.numpy()),
+        "fit_spread": pa.array(spread, mask=np.isnan(spread)),
+        "fit": pa.array(found.fit.named(), pa.string()),
+    }
+
+
+def _denoising_columns(found: Found) -> dict[str, pa.Array]:
+    done = found.denoising
+    if done is None:
+        return {}
+    columns = {
+        "neighbourhood_label": done.neighbourhood[:, 0],
+        "denoising_factor": done.factor,
+        "shift": done.shift[:, 0],
+        "residual": done.residual[:, 0],
+    }
+    if done.gain is not None:
+        columns["noise_gain"] = done.gain
+    return {
+        name: pa.array(value.numpy(), mask=value.isnan().numpy()) for name, value in columns.items()
     }
 
 
 def _named(labels: Labels | None, label: object) -> str:
     whole = isinstance(label, (int, np.integer)) and labels is not None and labels.index is not None
     return labels.name(int(label)) if whole and labels.numbered else str(label)  # type: ignore
+
+
+def _own_columns(subject: Subject, taken: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    own = subject.columns or {}
+    for name in own:
+        if name in taken:
+            raise SubjectError(f"columns: {name!r} is a name kinsight uses itself; choose another")
+    return {name: _own_column(name, values) for name, values in own.items()}
 
 
 def _own_column(name: str, values: object) -> pa.Array:

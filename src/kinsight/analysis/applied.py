@@ -1,0 +1,64 @@
+"""The smoother that training applied to the labels, and what it left of their noise."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kinsight.analysis.smoothing import Smoother, choose_ridge, descent
+from kinsight.analysis.spectrum import Spectrum
+from kinsight.analysis.training import Descent
+
+
+@dataclass(frozen=True)
+class Applied:
+    """n samples, D outputs."""
+
+    kind: str  # "descent" or "ridge"
+    parameter: float  # Σ η, or the ridge ρ
+    gain: Tensor  # (n,) std of the answer for label noise of std 1, root mean square over D
+    noise_gain: float  # √(tr H Hᵀ/(n D))
+    noise_level: float  # σ̂ of the labels, in their units
+
+
+def applied(
+    gram: Tensor, labels: Tensor, outputs: Tensor, weights: Tensor, training: Descent | None
+) -> Applied:
+    """The filter of gradient descent if ``training`` is known, else leave-one-out ridge.
+
+    Args:
+        gram: (n·D, n·D) of K_ij, not normalised.
+        labels, outputs: (n, D) ỹ and ŷ.
+        weights: (n,) c of each sample in the loss. With √c on both sides of the Gram matrix the
+            weighted loss is the plain one: H = c^{-1/2} h(c^{1/2} K c^{1/2}) c^{1/2}.
+
+    Cost: O((n D)³).
+    """
+    d = labels.shape[1]
+    root = weights.repeat_interleave(d).sqrt()
+    spectrum = Spectrum.of_gram(gram * root[:, None] * root)
+    target = (labels - labels.mean(0)).reshape(-1) * root
+    if training is None:
+        smoother, _ = choose_ridge(spectrum, target)
+        parameter = smoother.parameter
+    else:  # the loss is a mean over n samples, not over the n·D numbers of the spectrum
+        smoother = descent(spectrum, training.time * d, 1)
+        parameter = training.time
+    square = _squared_gains(smoother, root).reshape(-1, d)
+    level = smoother.noise_level((labels - outputs).reshape(-1) * root)
+    scale = root.square().mean().sqrt()  # noise of the weighted labels back in units of labels
+    return Applied(
+        smoother.kind,
+        parameter,
+        square.mean(1).sqrt(),
+        float(square.mean().sqrt()),
+        float(level / scale),
+    )
+
+
+def _squared_gains(smoother: Smoother, root: Tensor) -> Tensor:
+    """Diagonal of H Hᵀ: (n·D,)."""
+    if bool((root == root[0]).all()):
+        return smoother.gains().square()
+    vectors = smoother.spectrum.eigenvectors
+    hat = (vectors * smoother.weights) @ vectors.T
+    return (hat * root / root[:, None]).square().sum(1)

@@ -1,0 +1,214 @@
+"""How far label noise is averaged away by similar samples: measurable without true labels.
+
+At a stationary point Σ_j K(x_i, x_j)(ŷ_j − ỹ_j) = 0, so that with
+E_k[a](x_i) = (Σ_j K_ij)⁻¹ Σ_j K_ij a_j
+
+    ŷ_i − E_k[y] = E_k[ε] + (ŷ_i − E_k[ŷ]):    averaged noise + shift.
+
+The factor std(E_k[ε])/σ alone is optimistic where the network fits its samples one by one;
+the noise gain is that of the smoother H which training applied to all labels: of gradient
+descent if ``training`` says how long, else of the ridge regression of least leave-one-out
+error. Self-similarity is counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from kinsight.analysis.answers import answer
+from kinsight.analysis.applied import applied
+from kinsight.analysis.assumptions import Assumption, check_assumptions
+from kinsight.analysis.averages import Averages, averages
+from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.targets import Targets, read_targets
+from kinsight.analysis.training import Descent
+from kinsight.checks import above_zero
+from kinsight.errors import ArgumentError
+from kinsight.kernel.source import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LARGEST = 6000  # N·D up to which the smoother is decomposed
+
+
+@dataclass(frozen=True)
+class Denoising(Result):
+    """N samples, D outputs. E_k averages over the labelled samples, itself included."""
+
+    neighbourhood: Tensor  # (N, D) E_k[ỹ], the neighbourhood's label
+    factor: Tensor  # (N,) std of E_k[ε] for noise of std 1: √(tr C/D); 1/√N … 1 for k ≥ 0
+    covariance: Tensor  # (N, D, D) C = Σ_j W_ij W_ijᵀ; its matrix square root is the std factor
+    effective: Tensor  # (N,) 1/factor², Kish's effective number of neighbours
+    shift: Tensor  # (N, D) ŷ − E_k[ŷ], the part of the answer that is no average
+    residual: Tensor  # (N, D) E_k[ŷ] − E_k[ỹ], zero at a stationary point of the L2 loss
+    decay: Tensor  # (N, D) the part of the residual that weight decay explains
+    negative: Tensor  # (N,) share of the weights that is negative
+    left_out: Tensor  # (N, D) leave-one-out answer of ridge regression on normalised features
+    ridge: float  # its ρ, in units of tr K/N
+    gain: Tensor | None  # (N,) std of the smoother's answer for noise of std 1
+    noise_gain: float | None  # √(tr H Hᵀ/(N D)), the share of the noise that is in the answers
+    noise_level: float | None  # σ̂ of the labels, in their units
+    smoother: str  # that of noise_gain: "descent", "ridge" (not normalised) or "none"
+    parameter: float | None  # Σ η, or the ridge ρ
+    assumptions: tuple[Assumption, ...]
+
+    def summary(self) -> str:
+        """The findings, then every assumption and whether it holds."""
+        middle = float(self.factor[self.factor.isfinite()].median())
+        lines = [f"denoising factor, median {middle:.3g}"]
+        if self.noise_gain is not None and self.noise_level is not None:
+            lines.append(
+                f"noise gain {self.noise_gain:.3g} by {self.smoother}, "
+                f"noise level σ̂ = {self.noise_level:.3g}"
+            )
+        lines += [
+            f"{'holds' if a.holds else 'FAILS'}: {a.name} ({a.says})" for a in self.assumptions
+        ]
+        return "\n".join(lines)
+
+    def figure(self) -> "Figure":
+        """Factor and shift as histograms."""
+        figure, (left, right) = new_figure(2, 5)
+        histogram(left, self.factor, "denoising factor")
+        if self.noise_gain is not None:
+            left.axvline(self.noise_gain, color="C3", label=f"noise gain by {self.smoother}")
+            left.legend(frameon=False)
+        histogram(right, self.shift.norm(dim=1), "‖shift‖, in units of the label")
+        return figure
+
+
+def denoise(
+    source: Source,
+    labels: Sequence[Any] | Tensor,
+    *,
+    training: Descent | None = None,
+    ridge: float | None = None,
+    loss_weights: Tensor | None = None,
+    weight_decay: float = 0.0,
+    smoother: bool | None = None,
+) -> Denoising:
+    """Averaged noise and shift of a network trained on noisy labels with the L2 loss.
+
+    Args:
+        source: ``kernel.on(data)`` with ``output`` = what the loss compares with the labels.
+        labels: ỹ, real numbers (N,) or (N, D); NaN = missing, predicted from the others. Whole
+            numbers are classes and compared one-hot with D = C outputs.
+        training: step sizes times steps of (stochastic) gradient descent on the mean of
+            ½‖ŷ − y‖²; not for Adam.
+        ridge: ρ in units of tr K/N; ``None`` chooses it by exact leave-one-out.
+        loss_weights: (N,) the weight of each sample in the loss.
+        weight_decay: λ of the optimiser, with the loss averaged over samples.
+        smoother: whether to decompose the Gram matrix; ``None`` if N·D ≤ 6,000.
+
+    Cost: all pairs, D² products each, and O((N D)³) for the smoother.
+
+    Raises:
+        ArgumentError: labels of another length or type, or of another D than the outputs.
+
+    Source: Charpiat et al., NeurIPS 2019, section 5; Golub, Heath and Wahba 1979 for
+    leave-one-out.
+    """
+    targets = read_targets(labels, len(source), varied=False)
+    _check_width(targets, source.dimension)
+    weights = _loss_weights(loss_weights, len(source))
+    above_zero("ridge", 1.0 if ridge is None else ridge)
+    size = len(source) * source.dimension
+    decompose = size <= LARGEST if smoother is None else smoother
+    others = answer(source, targets, ridge, rank=None)
+    parts = _parts(source, targets, weights, weight_decay, training, decompose)
+    return Denoising(**parts, left_out=others.left_out, ridge=others.ridge)
+
+
+def _parts(
+    source: Source, targets: Targets, weights: Tensor, weight_decay: float,
+    training: Descent | None, decompose: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Averages, smoother and assumptions, from one walk over K_ij."""
+    outputs, apart = source.outputs().double(), source.norms().isnan()
+    stacked = torch.stack([targets.values, outputs.nan_to_num()], 2)  # (N, D, 2)
+    found = averages(source, stacked, weights, targets.present, decompose)
+    averaged = _averaged(found, outputs, _decay(source, found, weight_decay))
+    result = {n: v.masked_fill(_like(apart, v), torch.nan) for n, v in averaged.items()}
+    known = targets.present & ~apart & (weights > 0)
+    done = _applied(found, targets, outputs, known, weights, training)
+    told = training is not None
+    assumed = check_assumptions(result, targets, found.condition, done["smoother"], told)
+    return {**result, **done, "assumptions": assumed}
+
+
+def _check_width(targets: Targets, dimension: int) -> None:
+    if targets.values.shape[1] != dimension:
+        raise ArgumentError(
+            f"labels: expected {dimension} numbers a sample, as many as f(x) has, got "
+            f"{targets.values.shape[1]}; choose the kernel's output= to be what the loss compares "
+            "with the labels"
+        )
+
+
+def _loss_weights(given: Tensor | None, count: int) -> Tensor:
+    if given is None:
+        return torch.ones(count, dtype=torch.float64)
+    weights = torch.as_tensor(given).double().reshape(-1)
+    if len(weights) != count or not bool((weights.isfinite() & (weights >= 0)).all()):
+        raise ArgumentError(
+            f"loss_weights: expected {count} finite numbers of at least 0, got shape "
+            f"{tuple(weights.shape)}"
+        )
+    return weights
+
+
+def _decay(source: Source, found: Averages, weight_decay: float) -> Tensor:
+    """−N λ (Σ_j c_j K_ij)⁻¹ J_i θ: what weight decay makes of the residual. (N, D)."""
+    if not weight_decay:
+        return torch.zeros(found.of.shape[:2], dtype=torch.float64)
+    along = getattr(source, "along_parameters", None)
+    if along is None:
+        raise ArgumentError("weight_decay: expected a source of the exact kernel, kernel.on(data)")
+    pull = found.inverse @ along().nan_to_num()[:, :, None]
+    return -len(source) * weight_decay * pull[:, :, 0]
+
+
+def _averaged(found: Averages, outputs: Tensor, decay: Tensor) -> dict[str, Tensor]:
+    label, answer = found.of.unbind(2)
+    variance = found.covariance.diagonal(dim1=1, dim2=2).mean(1)
+    return {
+        "neighbourhood": label,
+        "factor": variance.sqrt(),
+        "covariance": found.covariance,
+        "effective": 1 / variance,
+        "shift": outputs - answer,
+        "residual": answer - label,
+        "decay": decay,
+        "negative": found.negative,
+    }
+
+
+def _applied(
+    found: Averages, targets: Targets, outputs: Tensor, known: Tensor, weights: Tensor,
+    training: Descent | None,
+) -> dict[str, Any]:  # fmt: skip
+    """What training did to the noise, where the whole Gram matrix is at hand."""
+    if found.gram is None or int(known.sum()) < 2:
+        nothing = dict.fromkeys(("gain", "noise_gain", "noise_level", "parameter"))
+        return {**nothing, "smoother": "none"}
+    each = known.repeat_interleave(outputs.shape[1])
+    done = applied(
+        found.gram[each][:, each], targets.values[known], outputs[known], weights[known], training
+    )
+    gain = torch.full((len(known),), torch.nan, dtype=torch.float64)
+    gain[known] = done.gain
+    return {
+        "gain": gain,
+        "noise_gain": done.noise_gain,
+        "noise_level": done.noise_level,
+        "smoother": done.kind,
+        "parameter": done.parameter,
+    }
+
+
+def _like(apart: Tensor, value: Tensor) -> Tensor:
+    return apart.reshape(-1, *[1] * (value.dim() - 1))

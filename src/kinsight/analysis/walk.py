@@ -1,0 +1,98 @@
+"""One walk over all pairs for any number of questions: tallies grow while columns stream by."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kinsight.kernel.source import Source
+from kinsight.kernel.stream import Block
+
+
+@dataclass(frozen=True)
+class Range:
+    """What the tallies say about the samples ``rows``: columns of shape (B,) or (B, K)."""
+
+    rows: slice
+    columns: dict[str, Tensor]
+
+
+class Tally(ABC):
+    """A question about every sample that all its similarities answer, block by block.
+
+    A tally keeps no totals itself: it opens a :class:`Page` for a range of rows, which does.
+    """
+
+    @property
+    @abstractmethod
+    def widths(self) -> dict[str, int]:
+        """Its columns by name: 0 for one number a sample, K for a row of K."""
+
+    @abstractmethod
+    def open(self, block: Block) -> "Page":
+        """Totals for the rows of ``block``, nothing added yet."""
+
+
+class Page(ABC):
+    """Running totals for a range of rows."""
+
+    @abstractmethod
+    def add(self, block: Block) -> None:
+        """Take in the similarities to some more columns."""
+
+    @abstractmethod
+    def columns(self) -> dict[str, Tensor]:
+        """The answers, once all columns were added: (B,) or (B, K) each."""
+
+
+def walk(
+    source: Source,
+    tallies: Sequence[Tally],
+    first: int = 0,
+    on_pairs: Callable[[int], None] | None = None,
+) -> Iterator[Range]:
+    """Walk over all pairs once; yield each range of rows as soon as it is complete.
+
+    Args:
+        source: the samples as a network sees them.
+        first: row to begin at, to go on with a run that was stopped.
+        on_pairs: told how many pairs were looked at, as they are.
+
+    Cost: N² similarities; memory of the answers and one block.
+    """
+    return _ranges(source.blocks(first), tallies, on_pairs)
+
+
+def _ranges(
+    blocks: Iterator[Block], tallies: Sequence[Tally], on_pairs: Callable[[int], None] | None
+) -> Iterator[Range]:
+    rows: slice | None = None
+    pages: list[Page] = []
+    for block in blocks:
+        if block.rows != rows:
+            if rows is not None:
+                yield _closed(rows, pages)
+            rows, pages = block.rows, [tally.open(block) for tally in tallies]
+        for page in pages:
+            page.add(block)
+        if on_pairs is not None:
+            on_pairs(block.values.numel())
+    if rows is not None:
+        yield _closed(rows, pages)
+
+
+def _closed(rows: slice, pages: Sequence[Page]) -> Range:
+    return Range(rows, {name: v for page in pages for name, v in page.columns().items()})
+
+
+def joined(ranges: Sequence[Range]) -> Range:
+    """Ranges that follow each other as one."""
+    columns = {n: torch.cat([r.columns[n] for r in ranges]) for n in ranges[0].columns}
+    return Range(slice(ranges[0].rows.start, ranges[-1].rows.stop), columns)
+
+
+def answers(source: Source, *tallies: Tally) -> dict[str, Tensor]:
+    """All answers of one walk over the whole source, (N,) or (N, K) each."""
+    return joined(list(walk(source, tallies))).columns
