@@ -20,11 +20,14 @@ from kinsight.kernel.whitening import Normalization, Own, examine, settled
 from kinsight.network.batches import Batches, batch_length
 from kinsight.network.function import NetworkFunction
 from kinsight.network.guards import check_cancellation, check_mode, check_samples
+from kinsight.network.outputs import Loss
 from kinsight.tangent.blocks import Block, Dense
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.coverage import Coverage, CoverageRow
 from kinsight.tangent.features import Features
+from kinsight.tangent.independence import check_gradients
 
+_FEW = 8  # samples among which two with a finite output are sought
 _PAIRS = 256  # inner products a sample takes part in, for choosing a block's form
 
 
@@ -58,12 +61,16 @@ class Engine:
         self._bytes: dict[str, int] = {}
         self._outputs: int | None = None
         self._told_fallback = False
+        self._checked = False
 
     def read(self, data: Any) -> Batches:
         """The data as batches, after the network was checked on some of it."""
         batches = Batches(data)
         check_mode(self.function.model)
         check_samples(self.function, batches)
+        if not self._checked:
+            check_gradients(self.function, batches)
+            self._checked = True
         self._measure(batches)
         return batches
 
@@ -83,10 +90,13 @@ class Engine:
         return torch.promote_types(self.function.dtype, torch.float32)
 
     def _measure(self, batches: Batches) -> None:
-        """Size of f and of a sample's features, from one small batch."""
-        batch = self.function.place(batches.take(range(min(2, len(batches)))))
+        """Size of f and of a sample's features, from one small batch of fit samples."""
+        few = range(min(_FEW, len(batches)))
         with torch.no_grad():
-            self._outputs = self.function(batch).shape[1]
+            rows = self.function(self.function.place(batches.take(few)))
+        self._outputs = rows.shape[1]
+        fit = rows.isfinite().all(1).nonzero()[:, 0].tolist() or [0]
+        batch = self.function.place(batches.take(fit[:2]))
         itemsize = torch.finfo(self.function.dtype).bits // 8
         d = self._outputs
         refuse_oversize("K(x,x) and the factors of one sample", (4, d, d), 8, self.budget)
@@ -164,8 +174,7 @@ class Engine:
             warnings.warn(
                 f"the output function's gradient has fewer than three correct digits in "
                 f"{self.function.dtype} for {notes.cancelled} of {len(spread)} samples looked "
-                "at: it cancels where the network is sure. Use ks.outputs.Loss() or "
-                "ks.outputs.OwnClass(), which do not cancel, or dtype=torch.float64",
+                f"at: {_remedy(self.function)}",
                 CancellationWarning,
                 stacklevel=4,
             )
@@ -229,6 +238,15 @@ class Engine:
                 )
             )
         return Coverage(tuple(rows), selection.frozen, selection.excluded)
+
+
+def _remedy(function: NetworkFunction) -> str:
+    if isinstance(function.output, Loss):
+        return "it vanishes where the network is sure. Use dtype=torch.float64"
+    return (
+        "it cancels where the network is sure. Use ks.outputs.Loss() or ks.outputs.OwnClass(), "
+        "which do not cancel, or dtype=torch.float64"
+    )
 
 
 def _dense_if_cheaper(block: Block) -> Block:

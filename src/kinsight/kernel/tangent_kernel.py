@@ -41,12 +41,13 @@ class TangentKernel:
         batch_size: samples through the network at once; default from the budget.
         forward: ``(model, batch) -> outputs`` where the default reading of a batch is wrong:
             a tensor is the input; of a tuple the first n go in, n the required arguments of
-            ``model.forward``; of a dict the keys that ``forward`` accepts, labels left out.
+            ``model.forward``, and one more may be a label; of a dict the keys that ``forward``
+            accepts, labels left out.
         rank_tolerance: eigenvalues of K(x,x) below it times the largest count as zero;
             default D·eps.
 
-    Data everywhere: a tensor, a tuple or dict of tensors, a Dataset, or a DataLoader in a fixed
-    order. ``y=None`` means x. Results come on the CPU.
+    Data everywhere: a tensor or array, a tuple or dict of them, a list of samples, a Dataset, or
+    a DataLoader in a fixed order. ``y=None`` means x. Results come on the CPU.
 
     Source: Charpiat, Girard, Felardos, Tarabalka, "Input Similarity from the Neural Network
     Perspective", NeurIPS 2019.
@@ -79,6 +80,11 @@ class TangentKernel:
     ):
         one_of("normalization", normalization, ("whitened", "trace", None))
         one_of("metric", metric, (None,))
+        if isinstance(output, type):
+            raise ArgumentError(
+                f"output: expected an output function, got the class {output.__name__}; make one "
+                f"of it: output={output.__name__}()"
+            )
         if output is not None and not callable(output):
             raise ArgumentError(
                 f"output: expected None or a callable (outputs, batch) -> (N, D), got {output!r}"

@@ -16,6 +16,7 @@ from kinsight.errors import (
     TrainingModeError,
 )
 from kinsight.network.batches import Batch, Batches, batch_length
+from kinsight.network.first_look import check_data, first_rows
 from kinsight.network.function import NetworkFunction, tensor_output
 
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -40,13 +41,18 @@ def check_mode(model: nn.Module) -> None:
     Raises:
         TrainingModeError: batch norm, dropout or alike in training mode.
     """
-    active = [name or type(m).__name__ for name, m in model.named_modules() if _acts(m)]
+    active = [_named(name, m) for name, m in model.named_modules() if _acts(m)]
     if active:
         more = f" and {len(active) - 4} more" if len(active) > 4 else ""
         raise TrainingModeError(
             "expected layers in evaluation mode, got training mode with effect in "
             f"{', '.join(active[:4])}{more}; call model.eval() first"
         )
+
+
+def _named(name: str, module: nn.Module) -> str:
+    kind = type(module).__name__
+    return f"{name} ({kind})" if name else kind
 
 
 def _acts(module: nn.Module) -> bool:
@@ -70,14 +76,16 @@ def check_samples(function: NetworkFunction, data: Batches) -> None:
     Cost: at most five small forward passes.
 
     Raises:
+        DataError: a sample differs from one reading to the next.
+        NetworkError: the network cannot run on the samples.
         StochasticNetworkError: the same batch gives two answers.
         SampleInfluenceError: a sample's output depends on the rest of its batch.
     """
     chosen = sorted({0, len(data) // 2, len(data) - 1})
+    check_data(data, chosen)
     batch = function.place(data.take(chosen))
-    together = function(batch)
-    scale = _finite_scale(together)
-    limit = _TOLERANCE.get(function.dtype, _HALF_TOLERANCE) * scale
+    together = first_rows(function, batch)
+    limit = _rounding(together, _TOLERANCE.get(function.dtype, _HALF_TOLERANCE))
     again = function(batch)
     if _distance(together, again) > limit:
         raise StochasticNetworkError(
@@ -99,7 +107,9 @@ def check_samples(function: NetworkFunction, data: Batches) -> None:
                 f"expected samples that do not influence each other, but the output of sample "
                 f"{index} moves by {difference:.2g} with the rest of its batch: statistics of "
                 "the batch (batch norm without running statistics), or padding that is not "
-                "masked; use evaluation mode, mask the padding, or batch_size=1"
+                "masked; use evaluation mode with running statistics, mask the padding, or run "
+                "samples one by one: forward=lambda model, batch: torch.cat([model(x[None]) for x "
+                "in batch])"
             )
 
 
@@ -108,8 +118,11 @@ def _distance(a: Tensor, b: Tensor) -> float:
     return float(torch.where(difference.isfinite(), difference, 0.0).max())
 
 
-def _finite_scale(values: Tensor) -> float:
-    return float(torch.where(values.isfinite(), values, 0.0).abs().max()) or 1.0
+def _rounding(rows: Tensor, tolerance: float) -> float:
+    """A difference that rounding explains: a share of how far samples differ, not of an offset."""
+    finite = torch.where(rows.isfinite(), rows, 0.0)
+    spread = float((finite - finite.mean(0)).abs().max())
+    return tolerance * spread + 64 * torch.finfo(rows.dtype).eps * float(finite.abs().max())
 
 
 def check_cancellation(

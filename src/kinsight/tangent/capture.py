@@ -18,6 +18,7 @@ from kinsight.tangent.blocks import Block, Dense, add_up
 from kinsight.tangent.coverage import Treatment
 from kinsight.tangent.fallback import one_sample_at_a_time
 from kinsight.tangent.features import Features
+from kinsight.tangent.fitness import fit_samples
 from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, parameters_behind, read_graph
 from kinsight.tangent.pullback import pull_back
 from kinsight.tangent.rules import Use, rule_for
@@ -44,7 +45,7 @@ class Capture:
 
         Cost: one forward pass and D backward passes without weight gradients. A wiring that is
         new adds a few backward passes and one check on six samples; one that routes by data adds
-        four backward passes or more to every batch.
+        five backward passes or more to every batch.
 
         Raises:
             UnreachableParameterError: f depends on none of the chosen parameters.
@@ -52,7 +53,12 @@ class Capture:
         with torch.enable_grad(), self.function.selection.differentiable():
             rows = self.function(batch)
             graph = self._graph(rows)
-            found = self._known(graph, len(rows)) or self._learn(batch, graph, len(rows))
+            found = self._known(graph, len(rows))
+            if found is None:
+                fit = fit_samples(self.function, graph, rows, batch)
+                if not bool(fit.all()):
+                    return self._set_apart(batch, rows, fit)
+                found = self._learn(batch, graph, len(rows))
             if len(rows) == 1 and (found is None or graph.misread_alone):
                 # Alone, a sample cannot show what is its own.
                 return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
@@ -61,6 +67,17 @@ class Capture:
                 found = self._read(graph, rows)
                 deltas = _deltas(graph, rows, found)
             return self._features(graph, rows, found, deltas)
+
+    def _set_apart(self, batch: Batch, rows: Tensor, fit: Tensor) -> Features:
+        """Features of samples of which some are unfit: a fit one stands in for each of them.
+
+        What is not finite spreads over a batch's gradients and would hide whose rows are whose.
+        """
+        if not bool(fit.any()):
+            return Features(rows.detach(), {}, ~fit)
+        places = torch.where(fit, torch.arange(len(fit), device=fit.device), fit.int().argmax())
+        features = self(_repeat(batch, places.tolist())).mapped(lambda block: block.clean(~fit))
+        return replace(features, values=rows.detach(), bad=features.bad | ~fit)
 
     def _graph(self, rows: Tensor) -> Graph:
         graph = read_graph(rows, self.function.selection.chosen)

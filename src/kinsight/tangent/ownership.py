@@ -114,9 +114,11 @@ class Cotangents:
             return Evidence(None, certain=True, silent=True)
         if plain.is_complex():
             plain, scaled = torch.view_as_real(plain), torch.view_as_real(scaled)
-        plain, scaled = torch.nan_to_num(plain), torch.nan_to_num(scaled)
         if not bool((plain != 0).any()):
             return Evidence(None, certain=True, silent=True)
+        plain, scaled = torch.nan_to_num(plain), torch.nan_to_num(scaled)
+        if not bool((plain != 0).any()):  # nothing but NaN: neither silence nor evidence
+            return Evidence(None, certain=False)
         found = self._static(plain, scaled)
         if found:
             several = _informative_samples(plain, found[0]) > 1

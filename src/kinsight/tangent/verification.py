@@ -27,7 +27,7 @@ def wrong_parameters(
     if bool(features.bad.any()):
         return None
     weights = Cotangents(rows.shape[0], rows.shape[1], rows.detach(), seed=1).scaled  # (B, D)
-    exempt = _scaled_by_batch(graph)
+    exempt = scaled_by_batch(graph)
     names = [name for name in graph.used if name not in exempt]
     if not names:
         return set()
@@ -60,7 +60,7 @@ def _combination(features: Features, name: str, weights: Tensor) -> tuple[Tensor
     return mixed.summed()[0], mixed.own_gram().flatten().clamp_min(0).sqrt().sum()
 
 
-def _scaled_by_batch(graph: Graph) -> set[str]:
+def scaled_by_batch(graph: Graph) -> set[str]:
     """Embeddings whose gradient torch divides by frequencies in the batch: no sum of samples."""
     names: set[str] = set()
     for node in graph.order:
