@@ -10,11 +10,17 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 # Stand-ins that no figure uses otherwise; replaced by what the page's light or dark style says.
 _INK, _ACCENT, _QUIET = "#010203", "#040506", "#070809"
 # Told apart by colour-blind people, on light and on dark paper (Okabe and Ito 2008).
-_REGIMES = ("#0072b2", "#e69f00", "#009e73", "#d55e00")
+_REGIMES = (  # name, crowded, disagreeing, colour
+    ("well supported", True, False, "#0072b2"),
+    ("over-fitted", False, False, "#e69f00"),
+    ("under-fitted", True, True, "#009e73"),
+    ("ambiguous", False, True, "#d55e00"),
+)
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, searchable
     "svg.hashsalt": "kinsight",  # the same ids on every run
@@ -42,9 +48,9 @@ def histogram(given: np.ndarray, label: str, title: str) -> str:
         axes.hist(values, bins=bins, range=(low, high), color=_ACCENT, rwidth=0.88)
         median = float(np.median(values))
         axes.axvline(median, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        said = f"median {median:,.0f}" if median >= 100 else f"median {median:.3g}"
+        said = f"{median:,.0f}" if median >= 100 else f"{median:.3g}".replace("-", "−")
         top = axes.get_ylim()[1] * 1.02
-        axes.text(median, top, said, color=_INK, ha="center", va="bottom")
+        axes.text(median, top, f"median {said}", color=_INK, ha="center", va="bottom")
         axes.set_xlabel(label, color=_INK)
         axes.set_ylabel("samples", color=_INK)
         return _inline(figure, title)
@@ -54,24 +60,24 @@ def fit_map(count: np.ndarray, spread: np.ndarray, few: float, mixed: float) -> 
     """Every sample by its number of neighbours and how far their labels differ."""
     known = np.isfinite(spread) & (count > 0)
     count, spread = count[known], spread[known]
-    corners = (
-        ("well supported", 1, 0, "left", 0.02), ("over-fitted", 0, 0, "right", 0.02),
-        ("under-fitted", 1, 1, "left", 0.98), ("ambiguous", 0, 1, "right", 0.98),
-    )  # fmt: skip
     with _axes(3.6) as (figure, axes):
         axes.set_xscale("log")
-        axes.set_ylim(-0.04, max(1.04, float(spread.max(initial=0.0)) * 1.04))
-        for i, (name, crowded, disagree, side, height) in enumerate(corners):
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        top = max(1.04, float(spread.max(initial=0.0)) * 1.04)
+        axes.set_ylim(-0.04, top)
+        for name, crowded, disagree, colour in _REGIMES:
             chosen = ((count >= few) == crowded) & ((spread > mixed) == disagree)
-            axes.scatter(
-                count[chosen], spread[chosen], 7, _REGIMES[i], linewidths=0, rasterized=True
-            )
+            axes.scatter(count[chosen], spread[chosen], 7, colour, linewidths=0, rasterized=True)
             axes.annotate(
-                f"{name} ({int(chosen.sum()):,})", (few, height),
-                xycoords=("data", "axes fraction"), textcoords="offset points",
-                xytext=(8 if side == "left" else -8, 0), ha=side,
-                va="top" if disagree else "bottom", color=_INK, weight="bold",
-            )  # fmt: skip
+                f"{name} ({int(chosen.sum()):,})",
+                (few, top if disagree else mixed),
+                textcoords="offset points",
+                xytext=(8 if crowded else -8, -5),
+                ha="left" if crowded else "right",
+                va="top",
+                color=_INK,
+                weight="bold",
+            )
         axes.axvline(few, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.axhline(mixed, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_xlabel("neighbours in the network’s eyes, in samples", color=_INK)
