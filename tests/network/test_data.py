@@ -34,7 +34,6 @@ class Named(nn.Module):
     "data",
     [
         (X, Y),
-        [X, Y],
         TensorDataset(X, Y),
         TensorDataset(X),
         DataLoader(TensorDataset(X, Y), batch_size=3),

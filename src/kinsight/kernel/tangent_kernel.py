@@ -80,15 +80,7 @@ class TangentKernel:
     ):
         one_of("normalization", normalization, ("whitened", "trace", None))
         one_of("metric", metric, (None,))
-        if isinstance(output, type):
-            raise ArgumentError(
-                f"output: expected an output function, got the class {output.__name__}; make one "
-                f"of it: output={output.__name__}()"
-            )
-        if output is not None and not callable(output):
-            raise ArgumentError(
-                f"output: expected None or a callable (outputs, batch) -> (N, D), got {output!r}"
-            )
+        _refuse_unfit_output(output)
         if isinstance(output, Probes) and normalization == "whitened":
             raise ArgumentError(
                 "random probes estimate Tr K only, and whitening needs every output of a sample; "
@@ -221,3 +213,15 @@ class TangentKernel:
             result[block.rows, block.columns] = block.values.cpu()
         engine.tell(notes, normalization == "whitened" or combination is combine.influence)
         return torch.empty(sizes) if result is None else result
+
+
+def _refuse_unfit_output(output: Any) -> None:
+    if isinstance(output, type):
+        raise ArgumentError(
+            f"output: expected an output function, got the class {output.__name__}; "
+            f"make one of it, {output.__name__}()"
+        )
+    if output is not None and not callable(output):
+        raise ArgumentError(
+            f"output: expected None or a callable (outputs, batch) -> (N, D), got {output!r}"
+        )

@@ -1,24 +1,18 @@
-"""Any data set as batches in a fixed order: tensors, tuples, dicts, Datasets, loaders."""
+"""Any data set as batches in a fixed order: tensors, arrays, tuples, dicts, Datasets, loaders."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
-from torch.utils.data import (
-    DataLoader,
-    Dataset,
-    IterableDataset,
-    RandomSampler,
-    Subset,
-    default_collate,
-)
+from torch.utils.data import DataLoader, IterableDataset, Subset, default_collate
 
-from kinsight.errors import DataError
-
-Batch = Any  # a tensor, or a tuple / list / mapping of tensors
+from kinsight.errors import DataError, KinsightError
+from kinsight.network.columns import Batch, as_columns, common_length, plain
+from kinsight.network.loaders import fixed_order
 
 
 @dataclass(frozen=True)
@@ -33,10 +27,14 @@ class Piece:
 class Batches:
     """Samples in a fixed order that can be walked over again and again, from any position.
 
-    Cost: nothing is copied for tensors; a Dataset is read once per walk.
+    A tensor or array holds one sample a row; a tuple or mapping holds such columns side by side.
+    A list, a Dataset or whatever else has items and a length holds one sample an item; torch's
+    ``default_collate``, or the ``collate_fn`` of a DataLoader, puts them into batches.
+
+    Cost: nothing is copied for tensors and arrays; a Dataset is read once per walk.
 
     Raises:
-        DataError: no samples, tensors of unequal length, or an order that changes between walks.
+        DataError: no samples, columns of unequal length, or an order that changes between walks.
     """
 
     def __init__(self, data: Any):
@@ -45,49 +43,30 @@ class Batches:
             return
         self.data = data
         self.watcher: Callable[[int], None] | None = None  # told how many samples went through
-        self._loader: DataLoader | None = None
+        self._columns: Batch = None
         self._dataset: Any = None
+        self._collate: Callable[[list], Any] = default_collate
+        self._order: list[Any] | None = None  # of a loader: which item of its dataset comes when
         if isinstance(data, DataLoader):
-            self._read_loader(data)
-        elif isinstance(data, Tensor) or _holds_tensors(data):
-            self.n = _length(data)
-        elif isinstance(data, Dataset) or (hasattr(data, "__getitem__") and _sized(data)):
-            self._dataset, self._collate = data, default_collate
-            self.n = _sized(data)
+            self._order = fixed_order(data)
+            self._dataset, self._collate = data.dataset, data.collate_fn
+            self.n = len(self._order)
+        elif isinstance(data, (Tensor, np.ndarray, tuple, Mapping)):
+            self._columns = as_columns(data)
+            self.n = common_length(self._columns)
         else:
-            raise DataError(
-                "expected a tensor, a tuple or dict of tensors, a Dataset or a DataLoader, "
-                f"got {type(data).__name__}; wrap arrays with torch.as_tensor"
-            )
+            self.n = _sized(data)
+            self._dataset = data
         if self.n == 0:
             raise DataError("expected at least one sample, got an empty data set")
 
     def __len__(self) -> int:
         return self.n
 
-    def _read_loader(self, loader: DataLoader) -> None:
-        if isinstance(loader.dataset, IterableDataset):
-            raise DataError(
-                "expected data that can be read at any position, got a DataLoader over an "
-                "IterableDataset; read it into a list or a map-style Dataset first"
-            )
-        if isinstance(loader.sampler, RandomSampler):
-            raise DataError(
-                "expected samples in a fixed order, got a DataLoader with shuffle=True; "
-                "build it with shuffle=False, or pass loader.dataset"
-            )
-        if loader.drop_last:
-            raise DataError(
-                "expected every sample, got a DataLoader with drop_last=True that leaves some "
-                "out in silence; build it with drop_last=False"
-            )
-        self._loader, self._dataset = loader, loader.dataset
-        self._collate = loader.collate_fn or default_collate
-        if loader.batch_sampler is None:  # batching switched off: one item is one sample
-            self._order = list(loader.sampler)
-        else:
-            self._order = [i for group in loader.batch_sampler for i in group]
-        self.n = len(self._order)
+    @property
+    def stored(self) -> bool:
+        """Are the samples rows of tensors, or read from a data set each time?"""
+        return self._dataset is None
 
     def pieces(self, batch_size: int, start: int = 0, stop: int | None = None) -> Iterator[Piece]:
         """Samples ``start`` to ``stop`` in batches of ``batch_size`` (the last may be smaller)."""
@@ -99,90 +78,112 @@ class Batches:
                 self.watcher(last - first)
 
     def take(self, indices: Sequence[int]) -> Batch:
-        """The samples at ``indices`` as one batch."""
+        """The samples at ``indices`` as one batch.
+
+        Raises:
+            DataError: a sample cannot be read, or they do not fit into one batch.
+        """
         if self._dataset is None:
             if isinstance(indices, range) and indices.step == 1:
-                return tree_map(lambda t: t[indices.start : indices.stop], self.data)
+                return tree_map(lambda t: t[indices.start : indices.stop], self._columns)
             chosen = torch.as_tensor(list(indices))
-            return tree_map(lambda t: t[chosen.to(t.device)], self.data)
-        if self._loader is not None:
-            indices = [self._order[i] for i in indices]
+            return tree_map(lambda t: t[chosen.to(t.device)], self._columns)
+        samples = [self._sample(i) for i in indices]
         try:
-            return self._collate([self._dataset[i] for i in indices])
-        except (RuntimeError, TypeError) as error:
+            batch = plain(self._collate(samples))
+        except Exception as error:
+            columns = "; columns go in a tuple" if isinstance(self.data, list) else ""
             raise DataError(
-                f"samples {list(indices)[:3]}… cannot be put into one batch: {error}; pass a "
-                "DataLoader whose collate_fn pads them, or batch_size=1"
+                f"samples {list(indices)[:3]}… cannot be put into one batch: {error}; give all "
+                f"samples one shape, or pass a DataLoader whose collate_fn pads them{columns}"
+            ) from error
+        # Collated tuples come as a list of columns; as data, a list would be one of samples.
+        return tuple(batch) if isinstance(batch, list) else batch
+
+    def _sample(self, position: int) -> Any:
+        index = position if self._order is None else self._order[position]
+        try:
+            return self._dataset[index]
+        except KinsightError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"expected a sample at index {index}, but the data set raised "
+                f"{type(error).__name__}: {error}; mend or leave out that sample"
             ) from error
 
 
 def batch_length(batch: Batch) -> int:
     """How many samples a batch holds: the common first dimension of its tensors."""
-    return _length(batch)
+    return common_length(batch)
 
 
 def same_samples(queries: Any, data: Any) -> Tensor | None:
     """For each query the index in ``data`` at which the very same sample is stored, else -1.
 
     Sameness is identity, not equality: the same object, a view into the same memory, or a
-    ``Subset`` of the same Dataset. A duplicate of an image is a neighbour worth seeing.
+    ``Subset`` of or a DataLoader over the same Dataset. A duplicate of an image is a neighbour
+    worth seeing.
     """
     q, d = Batches(queries), Batches(data)
-    if q.data is d.data:
-        return torch.arange(len(q))
-    if isinstance(q.data, Subset) and q.data.dataset is d.data:
-        return torch.as_tensor(list(q.data.indices))
-    ours, theirs = _first_tensor(q), _first_tensor(d)
+    (ours, wanted), (theirs, stored) = _origin(q), _origin(d)
+    if ours is theirs:
+        places = {index: place for place, index in reversed(list(enumerate(stored)))}
+        return torch.tensor([places.get(index, -1) for index in wanted])
+    return _same_memory(q, d)
+
+
+def _origin(batches: Batches) -> tuple[Any, list[Any]]:
+    """The data set behind loaders and subsets, and which of its items are meant."""
+    base: Any = batches.data if batches._dataset is None else batches._dataset
+    order: list[Any] = list(range(batches.n)) if batches._order is None else batches._order
+    while isinstance(base, Subset):
+        indices, base = base.indices, base.dataset
+        order = [indices[i] for i in order]
+    return base, [int(i) if hasattr(i, "__index__") else i for i in order]
+
+
+def _same_memory(queries: Batches, data: Batches) -> Tensor | None:
+    ours, theirs = _first_tensor(queries), _first_tensor(data)
     if ours is None or theirs is None or ours.device != theirs.device:
         return None
     step = theirs.stride(0) * theirs.element_size()
     if ours.shape[1:] != theirs.shape[1:] or ours.stride()[1:] != theirs.stride()[1:] or not step:
         return None
     begin = ours.data_ptr() - theirs.data_ptr()
-    places = begin + torch.arange(len(q)) * ours.stride(0) * ours.element_size()
-    inside = (places >= 0) & (places < len(d) * step) & (places % step == 0)
-    if ours.untyped_storage().data_ptr() != theirs.untyped_storage().data_ptr():
-        return None
+    places = begin + torch.arange(len(queries)) * ours.stride(0) * ours.element_size()
+    inside = (places >= 0) & (places < len(data) * step) & (places % step == 0)
     return torch.where(inside, places // step, -1)
 
 
 def _first_tensor(batches: Batches) -> Tensor | None:
     if batches._dataset is not None:
         return None
-    return next(leaf for leaf in tree_flatten(batches.data)[0] if isinstance(leaf, Tensor))
-
-
-def _holds_tensors(data: Any) -> bool:
-    if not isinstance(data, (tuple, list, Mapping)):
-        return False
-    leaves = tree_flatten(data if not isinstance(data, Mapping) else dict(data))[0]
-    return bool(leaves) and all(isinstance(leaf, Tensor) for leaf in leaves)
+    return next(leaf for leaf in tree_flatten(batches._columns)[0] if isinstance(leaf, Tensor))
 
 
 def _sized(data: Any) -> int:
+    """How many samples there are one by one."""
+    if not hasattr(data, "__getitem__") or isinstance(data, (str, bytes)):
+        raise DataError(
+            "expected a tensor or array, a tuple or dict of them, a list of samples, a Dataset or "
+            f"a DataLoader, got {type(data).__name__}"
+        )
+    if isinstance(data, list) and data and _is_row(data[0]):
+        raise DataError(
+            "expected a list of samples, each a tensor, an array, a tuple or a dict, got rows of "
+            "numbers; wrap them with torch.as_tensor"
+        )
     try:
-        return len(data)
-    except TypeError as error:
-        raise DataError(
-            f"expected a data set with a length, got {type(data).__name__}; "
-            "read it into a list or a map-style Dataset first"
-        ) from error
+        if not isinstance(data, IterableDataset):  # may have a length, but no positions
+            return len(data)
+    except TypeError:
+        pass
+    raise DataError(
+        f"expected a data set with a length and positions, got {type(data).__name__}; "
+        "read it into a list or a map-style Dataset first"
+    )
 
 
-def _length(data: Batch) -> int:
-    leaves = tree_flatten(dict(data) if isinstance(data, Mapping) else data)[0]
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    if not tensors:
-        raise DataError("expected a batch that holds tensors, got none")
-    if any(t.dim() == 0 for t in tensors):
-        raise DataError(
-            "expected tensors whose first dimension counts samples, got one without dimensions; "
-            "a single sample needs x[None]"
-        )
-    lengths = {t.shape[0] for t in tensors}
-    if len(lengths) > 1:
-        raise DataError(
-            f"expected tensors of one length, got first dimensions {sorted(lengths)}; "
-            "every tensor must hold one row per sample"
-        )
-    return lengths.pop()
+def _is_row(sample: Any) -> bool:
+    return isinstance(sample, list) and all(isinstance(v, (int, float, list)) for v in sample)

@@ -1,7 +1,6 @@
 """The network and what is asked of it as one function f: batch -> (B, D)."""
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from kinsight.errors import ArgumentError, NetworkError, OutputError
-from kinsight.network.batches import Batch, batch_length
+from kinsight.checks import floating_type, present_device
+from kinsight.errors import NetworkError, OutputError
+from kinsight.network.columns import Batch, common_length, plain
+from kinsight.network.inputs import LABEL_KEYS as LABEL_KEYS
+from kinsight.network.inputs import Inputs
 from kinsight.network.parameters import ParameterChoice, Selection, select_parameters
 
 OutputFunction = Callable[[Any, Batch], Tensor]
-LABEL_KEYS = ("labels", "label")
 
 
 class NetworkFunction:
@@ -44,26 +45,20 @@ class NetworkFunction:
         self.selection: Selection = select_parameters(self.model, parameters)
         first = next(iter(self.selection.chosen.values()))
         self.device, self.dtype = first.device, first.dtype.to_real()  # weights may be complex
-        self._required = _required_arguments(self.model)
+        self._inputs = Inputs(self.model)
 
     def outputs(self, batch: Batch) -> Any:
         """What the network itself returns for ``batch``."""
         with _differentiable_operators(self.model):
             if self.forward is not None:
                 return self.forward(self.model, batch)
-            if isinstance(batch, Tensor):
-                return self.model(batch)
-            if isinstance(batch, Mapping):
-                accepted = _accepted_keywords(self.model)
-                kept = {k: v for k, v in batch.items() if accepted is None or k in accepted}
-                return self.model(**{k: v for k, v in kept.items() if k not in LABEL_KEYS})
-            return self.model(*batch[: self._required])
+            return self._inputs(self.model, batch)
 
     def to_rows(self, outputs: Any, batch: Batch) -> Tensor:
         """f: what the output function makes of the network's outputs, as (B, D)."""
         output = self.output
         value = tensor_output(outputs) if output is None else output(outputs, batch)
-        return _as_rows(value, batch_length(batch))
+        return _as_rows(value, common_length(batch))
 
     def __call__(self, batch: Batch) -> Tensor:
         """f(x): (B, D)."""
@@ -71,16 +66,15 @@ class NetworkFunction:
 
     def place(self, batch: Batch) -> Batch:
         """The batch on the network's device, its real numbers in the network's precision."""
-        if isinstance(batch, Mapping):
-            batch = dict(batch)
 
         def move(leaf: Any) -> Any:
             if not isinstance(leaf, Tensor):
                 return leaf
-            real = self.dtype if leaf.is_floating_point() else None
-            return leaf.to(self.device, real)
+            moved = leaf.to(self.device, self.dtype if leaf.is_floating_point() else None)
+            # What was made under inference_mode cannot be saved for a backward pass.
+            return moved.clone() if moved.is_inference() else moved
 
-        return tree_map(move, batch)
+        return tree_map(move, plain(batch))
 
 
 def unwrap(model: Any) -> nn.Module:
@@ -156,35 +150,15 @@ def _as_rows(value: Any, length: int) -> Tensor:
 def _in_place(
     model: nn.Module, dtype: torch.dtype | None, device: torch.device | str | None
 ) -> nn.Module:
-    if dtype is not None and not dtype.is_floating_point:
-        raise ArgumentError(f"dtype: expected a floating-point type, got {dtype}")
+    dtype = None if dtype is None else floating_type("dtype", dtype)
+    device = None if device is None else present_device("device", device)
     tensors = [*model.parameters(), *model.buffers()]
     other = any(
         (dtype is not None and t.is_floating_point() and t.dtype != dtype)
-        or (device is not None and t.device != torch.device(device))
+        or (device is not None and t.device != device)
         for t in tensors
     )
     return copy.deepcopy(model).to(device=device, dtype=dtype) if other else model
-
-
-def _required_arguments(model: nn.Module) -> int:
-    try:
-        signature = inspect.signature(model.forward)
-    except (TypeError, ValueError):
-        return 1
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    kinds = [p for p in signature.parameters.values() if p.kind in positional]
-    return max(1, sum(p.default is inspect.Parameter.empty for p in kinds))
-
-
-def _accepted_keywords(model: nn.Module) -> set[str] | None:
-    signature = inspect.signature(model.forward)
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
-        return None
-    return set(signature.parameters)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinsight.errors import ArgumentError, OutputError
-from kinsight.network.batches import Batch
-from kinsight.network.function import LABEL_KEYS, tensor_output
+from kinsight.network.columns import Batch
+from kinsight.network.function import tensor_output
+from kinsight.network.inputs import LABEL_KEYS
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from torch import nn
 
 from kinsight.errors import ArgumentError, ParameterError
 
+_QUANTISED = f"quantised networks have no gradient, use the {torch.float32} original"
+
 ParameterChoice = None | str | Sequence[str] | Callable[[str, nn.Parameter], bool]
 
 
@@ -50,6 +52,7 @@ def select_parameters(model: nn.Module, choice: ParameterChoice = None) -> Selec
         ParameterError: a pattern matches nothing, or nothing is left.
     """
     named = dict(model.named_parameters())
+    _refuse_quantised(model, everything=choice is None or not named)
     if not named:
         raise ParameterError(
             f"expected a network with parameters, got {type(model).__name__} without any; "
@@ -69,7 +72,13 @@ def _chosen(named: dict[str, nn.Parameter], choice: ParameterChoice) -> dict[str
     if isinstance(choice, str):
         return _by_pattern(named, [choice])
     if isinstance(choice, Iterable):
-        return _by_pattern(named, list(choice))
+        patterns = list(choice)
+        if not patterns:
+            raise ParameterError(
+                "parameters: expected at least one name or glob, got an empty list; None takes "
+                "all trainable ones"
+            )
+        return _by_pattern(named, patterns)
     if choice is None:
         chosen = {name: p for name, p in named.items() if p.requires_grad}
         remedy = (
@@ -118,10 +127,24 @@ def _refuse_unfit(named: dict[str, nn.Parameter]) -> None:
             raise ParameterError(
                 f"parameter {name!r} is on the meta device and has no values; load the weights"
             )
+        if parameter.is_inference():
+            raise ParameterError(
+                f"parameter {name!r} was made under torch.inference_mode() and has no gradient; "
+                "load the network outside of it, or pass copy.deepcopy(model)"
+            )
     floating = (p.is_floating_point() or p.is_complex() for p in named.values())
     if not any(floating):
         dtypes = sorted({str(p.dtype) for p in named.values()}, key=str)
         raise ParameterError(
-            f"expected floating-point parameters, got {', '.join(dtypes)}; "
-            f"quantised networks have no gradient, use the {torch.float32} original"
+            f"expected floating-point parameters, got {', '.join(dtypes)}; {_QUANTISED}"
+        )
+
+
+def _refuse_quantised(model: nn.Module, everything: bool) -> None:
+    """Layers of torch.ao.quantization keep their weights out of the parameters."""
+    packed = [m for m in model.modules() if type(m).__module__.startswith("torch.ao.nn.quantized")]
+    if packed and everything:
+        raise ParameterError(
+            f"expected layers with floating-point parameters, got {type(packed[0]).__name__} of "
+            f"{type(packed[0]).__module__}; {_QUANTISED}"
         )
