@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import kinsight as ks
 
@@ -39,6 +39,35 @@ def test_a_view_or_subset_of_the_data_knows_itself() -> None:
         data = queries.dataset if data is None else data
         found = ours.nearest(queries, data, 4).indices
         assert not (found == torch.tensor(list(places))[:, None]).any()
+
+
+def test_a_loader_or_subset_of_the_same_data_set_knows_itself() -> None:
+    data, items = TensorDataset(X), list(X)
+    turned = list(range(19, -1, -1))
+    for queries, stored, places in (
+        (DataLoader(data, batch_size=6), data, range(20)),
+        (data, DataLoader(data, batch_size=6), range(20)),
+        (DataLoader(data, sampler=turned), DataLoader(data), turned),
+        (DataLoader(Subset(data, [7, 3])), data, [7, 3]),
+        (Subset(Subset(data, torch.tensor([9, 7, 3])), [2, 1]), data, [3, 7]),
+        (data, Subset(data, turned), turned),
+        (items, DataLoader(items), range(20)),
+        ({"x": X[5:]}, {"x": X}, range(5, 20)),
+        (X.numpy()[5:], X.numpy(), range(5, 20)),
+    ):
+        options = {"forward": lambda m, b: m(b["x"])} if isinstance(queries, dict) else {}
+        found = kernel(**options).nearest(queries, stored, 4)
+        assert not (found.indices == torch.tensor(list(places))[:, None]).any()
+        assert (found.values < 1 - 1e-9).all()
+
+
+def test_queries_outside_a_subset_have_all_of_it_as_neighbours() -> None:
+    data = TensorDataset(X)
+    found = kernel().nearest(data, Subset(data, [4, 8]), 1)
+    assert found.indices[[4, 8], 0].tolist() == [1, 0]
+    similarity = kernel().similarity(X)[:, [4, 8]]
+    others = [i for i in range(20) if i not in (4, 8)]
+    assert torch.allclose(found.values[others, 0], similarity[others].amax(1))
 
 
 def test_a_separate_copy_is_a_neighbour() -> None:
