@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from kinsight.analysis.result import Result, new_figure
+from kinsight.analysis.tallies import positive_power
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.walk import Page, Tally, answers
 from kinsight.checks import above_zero
@@ -146,7 +147,7 @@ class _SpreadPage(Page):
         self._total = torch.zeros(count, dtype=torch.float64)
 
     def add(self, block: Block) -> None:
-        weights = block.values.clamp_min(0).nan_to_num() ** self._asked.power
+        weights = positive_power(block.values, self._asked.power)
         weights *= self._asked.targets.present[block.columns]
         own = torch.arange(self._rows.start, self._rows.stop) - block.columns.start
         inside = (own >= 0) & (own < weights.shape[1])

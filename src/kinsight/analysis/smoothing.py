@@ -73,7 +73,8 @@ def descent(spectrum: Spectrum, rate: float, steps: int, momentum: float = 0.0) 
     """(Stochastic) gradient descent on the mean ½-squared loss: h = 1 − exp(−λ η T/N).
 
     ``spectrum`` must be of the unnormalised inner products k_I. Momentum μ makes the step
-    η/(1 − μ). Holds for wide networks, whose kernel hardly moves; not for Adam.
+    η/(1 − μ). Holds for wide networks, whose kernel hardly moves; not for Adam. Where it moved,
+    the kernel after training overestimates the gain and that at the start may underestimate it.
     """
     if not (rate > 0 and steps > 0 and 0 <= momentum < 1):
         raise ArgumentError(

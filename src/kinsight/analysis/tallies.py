@@ -17,6 +17,14 @@ from kinsight.kernel.stream import Block
 THRESHOLDS = (0.5, 0.7, 0.9)
 
 
+def positive_power(values: Tensor, power: float) -> Tensor:
+    """max(k, 0)^α, 0 for NaN; powers of two by squaring, which is many times faster."""
+    result = values.clamp_min(0).nan_to_num_()
+    while power > 1 and power % 2 == 0:
+        result, power = result.square_(), power / 2
+    return result if power == 1 else result.pow_(power)
+
+
 class Nearest(Tally):
     """``similarity`` and ``neighbours``, (B, K): most similar first, −1 where there are fewer."""
 
@@ -105,8 +113,7 @@ class _CountsPage(Page):
         for t, level in enumerate(self._levels):
             self._counts[:, t] += (values >= level).sum(1)
         for a, power in enumerate(self._asked.powers):
-            positive = values.clamp_min(0).nan_to_num_()
-            self._powers[:, a] += (positive**power).sum(1, dtype=torch.float64)
+            self._powers[:, a] += positive_power(values, power).sum(1, dtype=torch.float64)
         if self._asked.squares:
             self._squares += values.square().nansum(1, dtype=torch.float64)
 
