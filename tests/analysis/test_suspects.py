@@ -117,6 +117,23 @@ def test_low_rank_says_what_full_rank_says_where_features_are_known(method) -> N
     torch.testing.assert_close(full.score, low.score, rtol=1e-4, atol=1e-5)
 
 
+def test_the_network_is_heard_beside_the_others() -> None:
+    """The formula, class by class; and classes that no label names."""
+    source, _ = features()
+    labels = torch.arange(40) % 2
+    logits = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).double()
+    alone = ks.suspects(source, labels, ridge=0.1)
+    both = ks.suspects(source, labels, ridge=0.1, logits=logits)
+    others = torch.nn.functional.pad(alone.answers, (0, 1))
+    for i in range(40):
+        a = (0.4 * others[i] + 0.6 * (logits[i] / 3).softmax(0)).clamp_min(0)
+        own, rest = float(a[labels[i]]), max(float(v) for c, v in enumerate(a) if c != labels[i])
+        score = (1 + (rest - own) / (rest + own + 0.6)) / 2
+        assert float(both.score[i]) == pytest.approx(score, abs=1e-9)
+        assert int(both.proposed[i]) == int(a.argmax())
+    assert not torch.equal(both.rank, alone.rank)
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
@@ -138,6 +155,11 @@ def test_labels_that_do_not_fit_are_refused(labels: list, said: str) -> None:
 
 def test_wrong_arguments_are_refused() -> None:
     source, labels = features()[0], torch.arange(40) // 20
+    for logits in (torch.randn(40, 1), torch.randn(3, 2), torch.randn(40)):
+        with pytest.raises(ArgumentError, match="class scores"):
+            ks.suspects(source, labels, logits=logits)
+    with pytest.raises(ArgumentError, match="beside numbers"):
+        ks.suspects(source, labels.double(), logits=torch.randn(40, 2))
     for wrong in ({"method": "magic"}, {"ridge": -1.0}, {"neighbours": 0}, {"rank": 0}):
         with pytest.raises(ArgumentError, match="expected"):
             ks.suspects(source, labels, **wrong)
