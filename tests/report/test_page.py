@@ -123,6 +123,17 @@ def test_text_stands_out_from_its_ground(browser, pictures: Path, scheme: str) -
     page.close()
 
 
+def test_a_long_label_among_texts_keeps_to_one_line(browser, texts: Path) -> None:
+    page, _ = opened(browser, texts, viewport={"width": 1440, "height": 800})
+    lines = page.evaluate(
+        "Array.from(document.querySelectorAll('.texts .label bdi')).map(e => "
+        "new Set(Array.from(e.getClientRects(), r => r.top)).size)"
+    )
+    assert len(lines) > 10
+    assert set(lines) == {1}
+    page.close()
+
+
 def test_pictures_are_drawn_and_say_what_they_are(browser, pictures: Path) -> None:
     page, _ = opened(browser, pictures)
     drawn = page.evaluate(
