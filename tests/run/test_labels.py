@@ -20,6 +20,11 @@ from kinsight.run.labels import read_labels
         ([90_000, 7, 7], None, [1, 0, 0], ("7", "90000")),
         ([[1], [0]], None, [1, 0], ("0", "1")),
         ([None, None], None, [-1, -1], ()),
+        ([float("nan"), "b", "a"], None, [-1, 1, 0], ("a", "b")),
+        ([np.float64("nan"), "b", "a"], ["b", "a"], [-1, 0, 1], ("b", "a")),
+        ([float("nan"), 1, 0], None, [-1, 1, 0], ("0", "1")),
+        ([torch.tensor(1), np.int64(0)], None, [1, 0], ("0", "1")),
+        (["caf\udce9", "a"], None, [1, 0], ("a", "caf\ufffd")),
     ],
 )
 def test_classes(given, classes, index, names) -> None:
@@ -36,6 +41,8 @@ def test_real_numbers_are_kept_and_a_missing_one_is_said() -> None:
     assert found.index is None
     assert found.missing == 1
     assert found.shown() == ["0.5", None, "2"]
+    mixed = read_labels([None, np.float32(0.5), 2], None)
+    assert mixed.shown() == [None, "0.5", "2"]
 
 
 def test_a_class_index_is_an_output_of_the_network_only_where_it_was_given_as_one() -> None:
@@ -52,6 +59,7 @@ def test_a_class_index_is_an_output_of_the_network_only_where_it_was_given_as_on
         ([0, 5], ["a", "b"], "a name for every label up to 5"),
         (["a", "c"], ["a", "b"], "'c' is not among"),
         (["a", 1, None], None, "got int, str"),
+        ([1 << 70, 2], None, "at most 63 bits"),
     ],
 )
 def test_labels_that_cannot_be_read_are_refused(given, classes, said) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kinsight.errors import RunFolderError
 from kinsight.run import Settings, analyze
 from kinsight.run.parts import Parts
 from run.subjects import subject
@@ -97,7 +98,7 @@ def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch) -> None:
         aside.write_text("half")
         raise OSError("the disk is full")
 
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(RunFolderError, match="the disk is full; free some room"):
         write_whole(tmp_path / "a.txt", broken)
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,27 +10,50 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kinsight.errors import RunFolderError
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(value: Any) -> str:
+    """Text that UTF-8 can hold: half characters, as in undecodable file names, become U+FFFD."""
+    return _SURROGATE.sub("\ufffd", str(value))
+
 
 def write_whole(path: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` write a file beside ``path`` and put it there in one step.
 
     A reader, or a run that goes on after a kill, sees the old file or the new one, never a part.
+
+    Raises:
+        RunFolderError: the system refuses: no such place, no permission, no room.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        fill(aside)
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fill(aside)
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise RunFolderError(
+            f"{path}: expected a place to write to, got: {error.strerror or error}; free some "
+            "room there or choose another folder"
+        ) from error
+
+
+def is_aside(name: str, of: str) -> bool:
+    """Whether ``name`` is the unfinished file that a killed process left beside ``of``."""
+    return re.fullmatch(rf"\.{re.escape(of)}\.\d+\.tmp", name) is not None
 
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8."""
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda aside: aside.write_text(storable(text), encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:

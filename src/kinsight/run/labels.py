@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kinsight.errors import SubjectError
+from kinsight.run.files import storable
 
 _MOST_NAMED = 4096  # up to here whole numbers are class indices, above they are only names
 
@@ -55,7 +56,10 @@ def read_labels(given: Sequence[Any] | Tensor, classes: Sequence[str] | None) ->
         SubjectError: mixed types, more than one number a sample, a class without a name.
     """
     names = None if classes is None else [str(name) for name in classes]
-    values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    if isinstance(given, Tensor):
+        values = given.detach().cpu().numpy()
+    else:  # a list stays as it is: as an array of texts, a missing one would become "nan"
+        values = np.asarray(given, None if hasattr(given, "dtype") else object)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -71,10 +75,19 @@ def read_labels(given: Sequence[Any] | Tensor, classes: Sequence[str] | None) ->
 
 
 def _from_objects(values: list[Any], names: list[str] | None) -> Labels:
+    values = [_plain(v) for v in values]
     known = [v for v in values if not _is_missing(v)]
-    if all(isinstance(v, (int, np.integer)) for v in known):
+    if all(isinstance(v, int) for v in known):
         numbers = [-1 if _is_missing(v) else int(v) for v in values]
+        if max(map(abs, numbers)) >= 1 << 63:
+            raise SubjectError(
+                "labels: expected whole numbers of at most 63 bits, got "
+                f"{max(numbers, key=abs)}; pass them as names, with str"
+            )
         return _from_numbers(np.array(numbers, np.int64), names)
+    if all(isinstance(v, (int, float)) for v in known):
+        real = [math.nan if _is_missing(v) else float(v) for v in values]
+        return Labels(None, (), torch.tensor(real, dtype=torch.float64))
     if all(isinstance(v, str) for v in known):
         found = names if names is not None else sorted(set(known))
         place = {name: i for i, name in enumerate(found)}
@@ -82,13 +95,21 @@ def _from_objects(values: list[Any], names: list[str] | None) -> Labels:
         if strange is not None:
             raise SubjectError(f"labels: {strange!r} is not among the classes {found[:8]}")
         index = torch.tensor([-1 if _is_missing(v) else place[v] for v in values])
-        return Labels(index, tuple(found), numbered=names is not None)
+        return Labels(index, tuple(map(storable, found)), numbered=names is not None)
     kinds = sorted({type(v).__name__ for v in known})
     raise SubjectError(f"labels: expected whole numbers or names, got {', '.join(kinds)}")
 
 
+def _plain(value: Any) -> Any:
+    """A number out of a scalar of numpy or torch; anything else as it is."""
+    single = isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1)
+    return value.item() if single else value
+
+
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # the latter two: pandas
+        return True
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _from_numbers(values: np.ndarray, names: list[str] | None) -> Labels:
@@ -100,7 +121,7 @@ def _from_numbers(values: np.ndarray, names: list[str] | None) -> Labels:
         )
     if names is not None or largest < _MOST_NAMED:
         found = names or [str(i) for i in range(largest + 1)]
-        return Labels(torch.from_numpy(values), tuple(found))
+        return Labels(torch.from_numpy(values), tuple(map(storable, found)))
     present = np.unique(values[values >= 0])
     index = np.where(values < 0, -1, np.searchsorted(present, values))
     return Labels(torch.from_numpy(index), tuple(map(str, present)), numbered=False)
