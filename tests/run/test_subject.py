@@ -53,6 +53,11 @@ def test_what_does_not_fit_the_samples_is_refused(more: dict, said: str) -> None
 
 MODULE = """
 import torch
+from torch.nn import Linear
+from collections import OrderedDict
+from torch.nn.functional import relu
+def needy(width, *, depth, seed=0, **more):
+    return torch.nn.Linear(width, depth), torch.zeros(3, width)
 def good():
     return torch.nn.Linear(2, 1), torch.zeros(3, 2)
 def bad():
@@ -86,9 +91,11 @@ def test_a_target_is_found_by_module_and_by_file(module: Path, target: str) -> N
         ("minestroni:good", "no module 'minestroni'"),
         ("no.such.package:good", "no module"),
         ("nowhere.py:good", "no file nowhere.py"),
-        ("minestrone:god", "it has good, bad"),
+        ("minestrone:god", "no 'god'; its functions that .* without arguments: good, bad$"),
+        ("minestrone:needy", "got one that needs width, depth; give them defaults"),
+        ("collections:god", "no function of its own"),
         ("minestrone:number", "function without arguments, got int"),
-        ("minestrone:bad", r"raised KeyError: 'weights' .at .*minestrone.py, line 6"),
+        ("minestrone:bad", r"raised KeyError: 'weights' .at .*minestrone.py, line 11"),
         ("brokenone:good", "raised ModuleNotFoundError: No module named 'nothing_of_that_name'"),
     ],
 )

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from inspect import Parameter, isfunction, signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,21 +28,46 @@ def load_target(target: str) -> Subject:
     module_name, separator, path = target.rpartition(":")
     if not separator or not module_name or not path:
         raise ImportTargetError(f"{_EXPECTED}; got {target!r}")
-    found: Any = _module(module_name)
+    module = _module(module_name)
+    found: Any = module
     for name in path.split("."):
         if not hasattr(found, name):
-            others = ", ".join(
-                n for n in vars(found) if callable(getattr(found, n)) and n[0] != "_"
-            )
-            raise ImportTargetError(
-                f"{module_name} has no {path!r}; it has {others or 'nothing that can be called'}"
-            )
+            raise ImportTargetError(f"{module_name} has no {path!r}; {_others(module)}")
         found = getattr(found, name)
     if not callable(found):
         raise ImportTargetError(
             f"{target}: expected a function without arguments, got {type(found).__name__}"
         )
+    needed = _needed(found)
+    if needed:
+        raise ImportTargetError(
+            f"{target}: expected a function without arguments, got one that needs "
+            f"{', '.join(needed)}; give them defaults, or write a function that calls it with them"
+        )
     return as_subject(_ran(target, found))
+
+
+def _others(module: ModuleType) -> str:
+    """What was probably meant: functions of the module itself that need no arguments."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+    ]
+    fit = [name for name in own if not _needed(getattr(module, name))]
+    if not fit:
+        return "no function of its own can be called without arguments"
+    return f"its functions that can be called without arguments: {', '.join(fit)}"
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """Names of the arguments that a call must give."""
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # some built-in ones do not tell
+        return []
+    variable = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is Parameter.empty and p.kind not in variable]
 
 
 def _module(name: str) -> ModuleType:
