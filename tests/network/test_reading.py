@@ -128,6 +128,23 @@ def test_a_collated_batch_can_be_read_as_data_again(model) -> None:
     assert torch.allclose(kernel.similarity(few), kernel.similarity(X[[1, 4, 6]]), atol=1e-6)
 
 
+def test_samples_may_hold_what_the_network_does_not_read(model) -> None:
+    items = [{"values": x, "name": f"sample {i}"} for i, x in enumerate(X)]
+    source = ks.TangentKernel(Named(model), dtype=torch.float64).on(items)
+    plain = ks.TangentKernel(model, dtype=torch.float64).similarity(X)
+    blocks = list(source.against(torch.tensor([5, 2])))
+    assert torch.allclose(torch.cat([b.values for b in blocks]), plain[:, [5, 2]])
+
+
+@pytest.mark.parametrize("data", [X, (X, Y), ITEMS, DataLoader(ITEMS, sampler=[6, 5, 4, 3, 2, 1])])
+def test_a_part_holds_what_was_taken(data) -> None:
+    batches = Batches(data)
+    part = batches.part([1, 3]).part([1])
+    assert len(part) == 1
+    for ours, theirs in zip(part.take([0]), batches.take([3]), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

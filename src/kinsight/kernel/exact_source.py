@@ -94,7 +94,7 @@ class ExactSource(Source):
 
     def against(self, columns: Tensor) -> Iterator[Block]:
         """Similarities of all samples with those at ``columns``, (M,): values (B, C)."""
-        chosen = Batches(self._data.take(columns.tolist()))
+        chosen = self._data.part(columns.tolist())
         yield from self._stream(self._data, chosen, self.normalization, similarity)
 
     def products(self) -> Iterator[Block]:
@@ -178,8 +178,8 @@ class ExactSource(Source):
         """The k most similar samples of this set, for its own samples or for ``queries``.
 
         Values in [−1, 1], most similar first. A sample is not its own neighbour: excluded are
-        the sample itself, a view of it in the same memory, and a member of a ``Subset``. An
-        equal but separate copy is a neighbour.
+        the sample itself, a view of it in the same memory, and a member of a ``Subset`` or of a
+        DataLoader. An equal but separate copy is a neighbour.
 
         Cost: as :meth:`blocks`. Memory O(N k).
         """

@@ -157,8 +157,8 @@ class TangentKernel:
     def nearest(self, queries: Any, data: Any, k: int) -> Neighbours:
         """The k samples of ``data`` most similar to each query, exact: values, indices (Q, k).
 
-        An input is not its own neighbour: a query that is the same object as, a view into, or
-        a ``Subset`` of ``data`` is left out; an equal but separate copy is not.
+        An input is not its own neighbour: a query that is the same object as, a view into, a
+        ``Subset`` of or a DataLoader over ``data`` is left out; an equal separate copy is not.
 
         Cost: Q·M products; ``data`` is swept once for every half memory budget of queries.
         """

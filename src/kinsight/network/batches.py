@@ -1,5 +1,6 @@
 """Any data set as batches in a fixed order: tensors, arrays, tuples, dicts, Datasets, loaders."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Batches:
         self._columns: Batch = None
         self._dataset: Any = None
         self._collate: Callable[[list], Any] = default_collate
-        self._order: list[Any] | None = None  # of a loader: which item of its dataset comes when
+        self._order: list[Any] | None = None  # which item of the data set comes when
         if isinstance(data, DataLoader):
             self._order = fixed_order(data)
             self._dataset, self._collate = data.dataset, data.collate_fn
@@ -99,6 +100,15 @@ class Batches:
             ) from error
         # Collated tuples come as a list of columns; as data, a list would be one of samples.
         return tuple(batch) if isinstance(batch, list) else batch
+
+    def part(self, indices: Sequence[int]) -> "Batches":
+        """The samples at ``indices`` as data of their own, put into batches the same way."""
+        if self._dataset is None:
+            return Batches(self.take(indices))
+        chosen = copy.copy(self)
+        chosen._order = [i if self._order is None else self._order[i] for i in indices]
+        chosen.n, chosen.watcher = len(chosen._order), None
+        return chosen
 
     def _sample(self, position: int) -> Any:
         index = position if self._order is None else self._order[position]

@@ -25,7 +25,7 @@ def as_columns(data: Any, name: str = "the data") -> Batch:
     if isinstance(data, np.ndarray):
         return _from_array(data, name)
     if isinstance(data, Mapping):
-        return {key: as_columns(data[key], f"{name}[{key!r}]") for key in data}
+        return {key: as_columns(value, f"{name}[{key!r}]") for key, value in data.items()}
     if isinstance(data, (tuple, list)):
         parts = [as_columns(value, f"{name}[{i}]") for i, value in enumerate(data)]
         return _like(data, parts)
@@ -39,7 +39,7 @@ def as_columns(data: Any, name: str = "the data") -> Batch:
 def plain(batch: Batch) -> Batch:
     """The batch with mappings of any kind as dicts, into which torch's own functions can look."""
     if isinstance(batch, Mapping):
-        return {key: plain(batch[key]) for key in batch}
+        return {key: plain(value) for key, value in batch.items()}
     if isinstance(batch, (tuple, list)):
         return _like(batch, [plain(value) for value in batch])
     return batch
