@@ -175,9 +175,23 @@ def test_a_source_of_features_says_what_the_exact_source_says() -> None:
         torch.testing.assert_close(known.tensors()[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_beyond_the_limit_there_is_no_smoother_and_the_rest_is_there() -> None:
+def test_a_lower_rank_gives_a_lower_gain_and_says_so() -> None:
     source, _ = features(outputs=torch.randn(COUNT))
-    found = ks.denoise(source, labels(), smoother=False)
+    training = ks.Descent.of(0.05, 60)
+    whole = ks.denoise(source, labels(), training=training)
+    same = ks.denoise(source, labels(), training=training, rank=7)  # as many as there are
+    few = ks.denoise(
+        ks.TangentKernel(network()).on(data()), labels(), training=ks.Descent.of(1.0, 10**6), rank=5
+    )
+    assert whole.rank == same.rank == 7
+    assert same.noise_gain == pytest.approx(whole.noise_gain, rel=1e-6)
+    torch.testing.assert_close(same.gain, whole.gain, rtol=1e-6, atol=1e-9)
+    assert few.rank == 5
+    assert few.noise_gain <= (5 / COUNT) ** 0.5 + 1e-9
+
+
+def test_several_outputs_beyond_the_limit_have_no_smoother_and_the_rest() -> None:
+    found = ks.denoise(ks.TangentKernel(network(2)).on(data()), labels(2), rank=5)
     assert found.gain is None
     assert found.smoother == "none"
     assert bool(found.factor.isfinite().all())

@@ -18,24 +18,22 @@ class Applied:
     gain: Tensor  # (n,) std of the answer for label noise of std 1, root mean square over D
     noise_gain: float  # √(tr H Hᵀ/(n D))
     noise_level: float  # σ̂ of the labels, in their units
+    rank: int  # eigenpairs; the gain is at most √(rank/(n D))
 
 
 def applied(
-    gram: Tensor, labels: Tensor, outputs: Tensor, weights: Tensor, training: Descent | None
+    spectrum: Spectrum, labels: Tensor, outputs: Tensor, weights: Tensor, training: Descent | None
 ) -> Applied:
     """The filter of gradient descent if ``training`` is known, else leave-one-out ridge.
 
     Args:
-        gram: (n·D, n·D) of K_ij, not normalised.
-        labels, outputs: (n, D) ỹ and ŷ.
-        weights: (n,) c of each sample in the loss. With √c on both sides of the Gram matrix the
+        spectrum: of c^{1/2} K c^{1/2}, n·D rows, K not normalised. With √c on both sides the
             weighted loss is the plain one: H = c^{-1/2} h(c^{1/2} K c^{1/2}) c^{1/2}.
-
-    Cost: O((n D)³).
+        labels, outputs: (n, D) ỹ and ŷ.
+        weights: (n,) c of each sample in the loss.
     """
     d = labels.shape[1]
     root = weights.repeat_interleave(d).sqrt()
-    spectrum = Spectrum.of_gram(gram * root[:, None] * root)
     target = (labels - labels.mean(0)).reshape(-1) * root
     if training is None:
         smoother, _ = choose_ridge(spectrum, target)
@@ -52,6 +50,7 @@ def applied(
         square.mean(1).sqrt(),
         float(square.mean().sqrt()),
         float(level / scale),
+        len(spectrum.eigenvalues),
     )
 
 

@@ -23,6 +23,7 @@ from kinsight.analysis.applied import applied
 from kinsight.analysis.assumptions import Assumption, check_assumptions
 from kinsight.analysis.averages import Averages, averages
 from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.spectrum import Spectrum
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.training import Descent
 from kinsight.checks import above_zero
@@ -32,7 +33,7 @@ from kinsight.kernel.source import Source
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LARGEST = 6000  # N·D up to which the smoother is decomposed
+LARGEST, RANK = 4096, 2048  # N·D up to which the Gram matrix is decomposed; landmarks beyond
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Denoising(Result):
     noise_level: float | None  # σ̂ of the labels, in their units
     smoother: str  # that of noise_gain: "descent", "ridge" (not normalised) or "none"
     parameter: float | None  # Σ η, or the ridge ρ
+    rank: int | None  # eigenpairs of that smoother; the gain is at most √(rank/(N D))
     assumptions: tuple[Assumption, ...]
 
     def summary(self) -> str:
@@ -89,7 +91,7 @@ def denoise(
     ridge: float | None = None,
     loss_weights: Tensor | None = None,
     weight_decay: float = 0.0,
-    smoother: bool | None = None,
+    rank: int | None = None,
 ) -> Denoising:
     """Averaged noise and shift of a network trained on noisy labels with the L2 loss.
 
@@ -102,9 +104,10 @@ def denoise(
         ridge: ρ in units of tr K/N; ``None`` chooses it by exact leave-one-out.
         loss_weights: (N,) the weight of each sample in the loss.
         weight_decay: λ of the optimiser, with the loss averaged over samples.
-        smoother: whether to decompose the Gram matrix; ``None`` if N·D ≤ 6,000.
+        rank: eigenpairs for ridge and smoother; ``None`` for all if N·D ≤ 4,096, beyond it 2,048
+            landmarks where D = 1, and no smoother for several outputs.
 
-    Cost: all pairs, D² products each, and O((N D)³) for the smoother.
+    Cost: all pairs, D² products each, and O((N D)³), or O(N S²) with rank S.
 
     Raises:
         ArgumentError: labels of another length or type, or of another D than the outputs.
@@ -116,25 +119,25 @@ def denoise(
     _check_width(targets, source.dimension)
     weights = _loss_weights(loss_weights, len(source))
     above_zero("ridge", 1.0 if ridge is None else ridge)
-    size = len(source) * source.dimension
-    decompose = size <= LARGEST if smoother is None else smoother
-    others = answer(source, targets, ridge, rank=None)
-    parts = _parts(source, targets, weights, weight_decay, training, decompose)
+    others = answer(source, targets, ridge, rank)
+    parts = _parts(source, targets, weights, weight_decay, training, rank)
     return Denoising(**parts, left_out=others.left_out, ridge=others.ridge)
 
 
 def _parts(
     source: Source, targets: Targets, weights: Tensor, weight_decay: float,
-    training: Descent | None, decompose: bool,
+    training: Descent | None, rank: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Averages, smoother and assumptions, from one walk over K_ij."""
     outputs, apart = source.outputs().double(), source.norms().isnan()
     stacked = torch.stack([targets.values, outputs.nan_to_num()], 2)  # (N, D, 2)
-    found = averages(source, stacked, weights, targets.present, decompose)
+    whole = rank is None and len(source) * source.dimension <= LARGEST
+    found = averages(source, stacked, weights, targets.present, keep_gram=whole)
     averaged = _averaged(found, outputs, _decay(source, found, weight_decay))
     result = {n: v.masked_fill(_like(apart, v), torch.nan) for n, v in averaged.items()}
     known = targets.present & ~apart & (weights > 0)
-    done = _applied(found, targets, outputs, known, weights, training)
+    spectrum = _spectrum(source, found, known, weights, rank)
+    done = _applied(spectrum, targets, outputs, known, weights, training)
     told = training is not None
     assumed = check_assumptions(result, targets, found.condition, done["smoother"], told)
     return {**result, **done, "assumptions": assumed}
@@ -187,18 +190,31 @@ def _averaged(found: Averages, outputs: Tensor, decay: Tensor) -> dict[str, Tens
     }
 
 
+def _spectrum(
+    source: Source, found: Averages, known: Tensor, weights: Tensor, rank: int | None
+) -> Spectrum | None:
+    """Of c^{1/2} K c^{1/2} over the labelled samples; None where that is out of reach."""
+    if int(known.sum()) < 2:
+        return None
+    root = weights.sqrt()
+    if found.gram is not None:
+        each, scale = (v.repeat_interleave(source.dimension) for v in (known, root))
+        return Spectrum.of_gram(found.gram[each][:, each] * scale[each, None] * scale[each])
+    if source.dimension > 1:
+        return None
+    phi = source.features(rank or RANK).double() * (source.norms().double() * root)[:, None]
+    return Spectrum.of_features(phi[known])
+
+
 def _applied(
-    found: Averages, targets: Targets, outputs: Tensor, known: Tensor, weights: Tensor,
+    spectrum: Spectrum | None, targets: Targets, outputs: Tensor, known: Tensor, weights: Tensor,
     training: Descent | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """What training did to the noise, where the whole Gram matrix is at hand."""
-    if found.gram is None or int(known.sum()) < 2:
-        nothing = dict.fromkeys(("gain", "noise_gain", "noise_level", "parameter"))
+    """What training did to the noise, where the spectrum is at hand."""
+    if spectrum is None:
+        nothing = dict.fromkeys(("gain", "noise_gain", "noise_level", "parameter", "rank"))
         return {**nothing, "smoother": "none"}
-    each = known.repeat_interleave(outputs.shape[1])
-    done = applied(
-        found.gram[each][:, each], targets.values[known], outputs[known], weights[known], training
-    )
+    done = applied(spectrum, targets.values[known], outputs[known], weights[known], training)
     gain = torch.full((len(known),), torch.nan, dtype=torch.float64)
     gain[known] = done.gain
     return {
@@ -207,6 +223,7 @@ def _applied(
         "noise_level": done.noise_level,
         "smoother": done.kind,
         "parameter": done.parameter,
+        "rank": done.rank,
     }
 
 
