@@ -1,21 +1,26 @@
 """kinsight: what a neural network takes for the same thing, from its exact tangent kernel."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from kinsight import errors
-from kinsight.analysis import smoothing
-from kinsight.analysis.denoising import Denoising, denoise
-from kinsight.analysis.density import Density, density
-from kinsight.analysis.fit import Fit, fit
-from kinsight.analysis.spectrum import Spectrum
-from kinsight.analysis.suspects import Suspects, suspects
-from kinsight.analysis.training import Descent
-from kinsight.analysis.uncertainty import Uncertainty, uncertainty
-from kinsight.kernel.exact_source import ExactSource
-from kinsight.kernel.feature_source import FeatureSource
-from kinsight.kernel.neighbours import Neighbours
-from kinsight.kernel.source import Source
-from kinsight.kernel.tangent_kernel import TangentKernel
-from kinsight.network import outputs
-from kinsight.tangent.coverage import Coverage, CoverageRow
+
+if TYPE_CHECKING:
+    from kinsight.analysis import smoothing
+    from kinsight.analysis.denoising import Denoising, denoise
+    from kinsight.analysis.density import Density, density
+    from kinsight.analysis.fit import Fit, fit
+    from kinsight.analysis.spectrum import Spectrum
+    from kinsight.analysis.suspects import Suspects, suspects
+    from kinsight.analysis.training import Descent
+    from kinsight.analysis.uncertainty import Uncertainty, uncertainty
+    from kinsight.kernel.exact_source import ExactSource
+    from kinsight.kernel.feature_source import FeatureSource
+    from kinsight.kernel.neighbours import Neighbours
+    from kinsight.kernel.source import Source
+    from kinsight.kernel.tangent_kernel import TangentKernel
+    from kinsight.network import outputs
+    from kinsight.tangent.coverage import Coverage, CoverageRow
 
 __version__ = "0.1.0.dev0"
 
@@ -43,3 +48,42 @@ __all__ = [
     "suspects",
     "uncertainty",
 ]
+
+# Where each name lives. It is loaded when first asked for: torch takes seconds to import, and a
+# command that is stopped in the meantime must end without a trace.
+_HOMES = {
+    "Coverage": "kinsight.tangent.coverage",
+    "CoverageRow": "kinsight.tangent.coverage",
+    "Denoising": "kinsight.analysis.denoising",
+    "Density": "kinsight.analysis.density",
+    "Descent": "kinsight.analysis.training",
+    "ExactSource": "kinsight.kernel.exact_source",
+    "FeatureSource": "kinsight.kernel.feature_source",
+    "Fit": "kinsight.analysis.fit",
+    "Neighbours": "kinsight.kernel.neighbours",
+    "Source": "kinsight.kernel.source",
+    "Spectrum": "kinsight.analysis.spectrum",
+    "Suspects": "kinsight.analysis.suspects",
+    "TangentKernel": "kinsight.kernel.tangent_kernel",
+    "Uncertainty": "kinsight.analysis.uncertainty",
+    "denoise": "kinsight.analysis.denoising",
+    "density": "kinsight.analysis.density",
+    "fit": "kinsight.analysis.fit",
+    "outputs": "kinsight.network",
+    "smoothing": "kinsight.analysis",
+    "suspects": "kinsight.analysis.suspects",
+    "uncertainty": "kinsight.analysis.uncertainty",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kinsight' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    value = getattr(home, name, None) or import_module(f"{_HOMES[name]}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
-from kinsight.cli.main import app
+from kinsight.cli.commands import app
+from kinsight.run.comparison import Comparison
 
 MINE = """
 import torch
@@ -119,7 +122,7 @@ def test_options_say_what_the_function_does_not(here: Path) -> None:
 def test_the_doctor_finds_nothing_wrong_with_a_sound_network(here: Path) -> None:
     done = kinsight("doctor", "mine:trained")
     assert done.exit_code == 0, done.output
-    assert "✓ every parameter is read by a rule" in done.stdout
+    assert "✓ every parameter that reaches the output is read by a rule" in done.stdout
     assert "✓ samples do not influence each other" in done.stdout
     assert "0.weight" in done.stdout
     assert "analyze will take about" in done.stdout
@@ -129,8 +132,9 @@ def test_the_doctor_finds_nothing_wrong_with_a_sound_network(here: Path) -> None
 def test_the_doctor_names_what_is_slow_idle_and_frozen(here: Path) -> None:
     done = kinsight("doctor", "mine:unruly")
     assert done.exit_code == 0, done.output
-    assert "1 parameters do not reach this output: idle" in done.stdout
-    assert "1 frozen parameters are left out: frozen" in done.stdout
+    assert "! 1 parameter is (2 numbers) unused" in done.stdout
+    assert "does not depend on them: idle" in done.stdout
+    assert "! 1 parameter is left out as frozen: frozen" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -141,10 +145,15 @@ def test_the_doctor_names_what_is_slow_idle_and_frozen(here: Path) -> None:
         (("doctor", "mine:mixing"), "SampleInfluenceError"),
         (("doctor", "mine:scripted"), "NetworkError: .*ScriptModule"),
         (("analyze", "mine:empty", "--out", "run"), "DataError: .*at least one sample"),
-        (("analyze", "mine:nothing", "--out", "run"), "ImportTargetError: .*it has .*trained"),
+        (("analyze", "mine:nothing", "--out", "run"), "ImportTargetError: .*functions .*trained"),
         (("analyze", "yours:trained", "--out", "run"), "ImportTargetError: there is no module"),
         (("analyze", "mine:trained", "--out", "."), "RunFolderError: .*not of a run"),
         (("analyze", "mine:trained", "--out", "run", "--parameters", "9.*"), "ParameterError"),
+        (("analyze", "mine:trained", "--out", "/proc/xx"), "RunFolderError: /proc/xx"),
+        (("analyze", "mine:trained", "--out", "mine.py"), "RunFolderError: .*found a file"),
+        (("analyze", "mine:trained", "--out", "mine.py/run"), "RunFolderError: mine.py/run"),
+        (("analyze", "mine:trained", "--out", "run", "--device", "gpu"), "ArgumentError: device"),
+        (("doctor", "mine:trained", "--device", "meta"), "ArgumentError: device"),
         (("report", "nowhere"), "RunFolderError: nowhere"),
         (("analyze", "mine:trained"), "Missing option"),
         (("analyze", "mine:trained", "--out", "run", "--output", "words"), "Invalid value"),
@@ -155,6 +164,65 @@ def test_what_is_wrong_is_one_message_and_exit_2(here: Path, words, said: str) -
     assert done.exit_code == 2
     assert re.search(said, done.stderr, re.DOTALL), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_one_message(here: Path) -> None:
+    done = kinsight("doctor", "mine:trained", "--device", "cuda")
+    assert done.exit_code == 2
+    assert "ArgumentError: device: expected one that torch can use here" in done.stderr
+    assert len(done.stderr.strip().split("\n")) == 1
+
+
+def test_a_doctor_that_finds_something_wrong_exits_with_1(here: Path, monkeypatch) -> None:
+    wrong = Comparison(distance=3.0, tolerance=1e-4, precise=3.0)
+    monkeypatch.setattr(
+        import_module("kinsight.run.doctor"), "in_batch_and_alone", lambda *_: wrong
+    )
+    done = kinsight("doctor", "mine:trained")
+    assert done.exit_code == 1
+    assert "✗ samples influence each other" in done.stdout
+    assert "✓ samples do not influence" not in done.stdout
+
+
+def test_the_demo_leaves_other_runs_and_other_files_alone(here: Path) -> None:
+    assert kinsight("analyze", "mine:trained", "--out", "run").exit_code == 0
+    before = (here / "run" / "run.json").read_bytes()
+    done = kinsight("demo", "--out", "run")
+    assert done.exit_code == 2
+    assert "got a run of mine:trained, which is left alone" in done.stderr
+    assert (here / "run" / "run.json").read_bytes() == before
+
+
+def test_an_order_that_changes_is_said_to_need_a_seed(here: Path) -> None:
+    with open("mine.py", "a") as file:
+        file.write("def unseeded():\n    return nn.Linear(4, 2), data()\n")
+    assert kinsight("analyze", "mine:unseeded", "--out", "run").exit_code == 0
+    done = kinsight("analyze", "mine:unseeded", "--out", "run")
+    assert done.exit_code == 2
+    assert "another model" in done.stderr
+    assert "fixed seeds" in done.stderr
+
+
+def test_ctrl_c_while_torch_is_imported_leaves_no_trace(here: Path) -> None:
+    (here / "torch").mkdir()  # stands in for the real one, which takes seconds
+    (here / "torch" / "__init__.py").write_text(
+        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(30)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kinsight", "analyze", "mine:trained", "--out", "run"],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Stopped." in errors
+    assert "Traceback" not in errors
 
 
 def test_the_module_is_the_command() -> None:

@@ -61,11 +61,25 @@ def test_without_labels_or_with_one_set_apart_the_page_says_so(tmp_path: Path) -
     with pytest.warns(match="set apart"):
         run = analyze(Subject(network(), x), tmp_path)
     said = " ".join(findings(run))
-    assert "1 samples have a gradient that is not finite" in said.replace("sample ", "samples ")
+    assert "1 sample has a gradient that is not finite and was set apart: 7." in said
+    assert "no gradient at all" not in said  # it is not known to have none
     assert "labels" not in said
     page = write_report(run).read_text()
     assert "the data came without labels" in page
     assert "contradict" not in page
+
+
+def test_what_has_no_gradient_is_counted_in_good_grammar(tmp_path: Path) -> None:
+    x = inputs()
+    for count in (1, 2):
+        x[:count] = 0
+        still = Subject(torch.nn.Linear(6, 1, bias=False), x.clone())
+        with pytest.warns(match="no gradient"):
+            run = analyze(still, tmp_path / str(count))
+        said = " ".join(findings(run))
+        expected = "1 sample has no gradient" if count == 1 else "2 samples have no gradient"
+        assert expected in said
+        assert "set apart" not in said
 
 
 def test_an_unfinished_run_has_no_report(run: RunFolder, tmp_path: Path) -> None:

@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kinsight.cli import options
-from kinsight.cli.words import diagnosis_text, run_text
+from kinsight.cli.statuses import STOPPED, UNSOUND, WRONG
 from kinsight.errors import KinsightError, KinsightWarning
-from kinsight.report import write_report
-from kinsight.run import RunFolder, Settings, Subject, analyze, doctor
-from kinsight.run.target import load_target
 
-STOPPED = 130  # the exit status of a command that Ctrl-C ended
-WRONG = 2  # … that was asked for something impossible
+if TYPE_CHECKING:  # else imported inside the commands: these take seconds
+    from kinsight.run import Settings, Subject
+
+DEMO = "kinsight demo"
 
 app = typer.Typer(
     help="What a network takes for the same thing: similarity, neighbours, density, suspects.",
@@ -30,11 +29,6 @@ app = typer.Typer(
 Out = Annotated[Path, typer.Option(help="Folder for everything computed; made if missing.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away the run that the folder holds.")]
 Neighbours = Annotated[int, typer.Option(min=1, help="Kept for each sample.")]
-
-
-def main() -> None:
-    """Entry point of the command ``kinsight``."""
-    app(prog_name="kinsight")
 
 
 @app.callback(invoke_without_command=True)
@@ -51,12 +45,15 @@ def demo_command(out: Out = Path("runs/demo")) -> None:
     """Real digits, a small network trained in seconds, some labels flipped on purpose, a report."""
     with _ending(out):
         from kinsight.demo import FLIPPED, digits
+        from kinsight.run import Settings
+        from kinsight.run.claim import check_target
 
+        check_target(out, DEMO)
         typer.echo(
             f"1,797 handwritten digits; {FLIPPED} labels flipped on purpose, told to nobody."
         )
         subject = digits()
-        _analyzed(subject, out, Settings(fresh=True, target="kinsight demo"))
+        _analyzed(subject, out, Settings(fresh=True, target=DEMO))
 
 
 @app.command("analyze")
@@ -75,8 +72,12 @@ def analyze_command(
 ) -> None:
     """Compare all samples of your data as your network sees them; leave a folder and a report."""
     with _ending(out):
-        subject = options.adjusted(load_target(target), output, normalization, parameters)
+        from kinsight.run.claim import check_folder
+        from kinsight.run.target import load_target
+
+        check_folder(out, fresh)  # before the function, which may take long
         asked = options.settings(dtype, device, memory, batch_size)
+        subject = options.adjusted(load_target(target), output, normalization, parameters)
         _analyzed(subject, out, replace(asked, neighbours=neighbours, fresh=fresh, target=target))
 
 
@@ -93,9 +94,16 @@ def doctor_command(
 ) -> None:
     """Say before hours are spent whether it will work: every parameter, every check, the cost."""
     with _ending(None):
+        from kinsight.cli.words import diagnosis_text
+        from kinsight.run import doctor
+        from kinsight.run.target import load_target
+
+        asked = options.settings(dtype, device, memory, batch_size)
         subject = options.adjusted(load_target(target), output, normalization, parameters)
-        found = doctor(subject, options.settings(dtype, device, memory, batch_size))
+        found = doctor(subject, asked)
         typer.echo(diagnosis_text(found))
+        if not found.sound:
+            sys.exit(UNSOUND)
 
 
 @app.command("report")
@@ -104,10 +112,17 @@ def report_command(
 ) -> None:
     """Write report.html again from what a finished run left."""
     with _ending(None):
+        from kinsight.report import write_report
+        from kinsight.run import RunFolder
+
         typer.echo(f"Report: {write_report(RunFolder(folder))}")
 
 
-def _analyzed(subject: Subject, out: Path, settings: Settings) -> None:
+def _analyzed(subject: "Subject", out: Path, settings: "Settings") -> None:
+    from kinsight.cli.words import run_text
+    from kinsight.report import write_report
+    from kinsight.run import analyze
+
     run = analyze(subject, out, settings)
     path = write_report(run)
     typer.echo(run_text(run, path))

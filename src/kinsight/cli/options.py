@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
-from kinsight.network import outputs
-from kinsight.run import Settings, Subject
+if TYPE_CHECKING:  # else imported where used: these take seconds
+    from kinsight.run import Settings, Subject
 
 
 class Output(StrEnum):
@@ -37,10 +36,10 @@ class Precision(StrEnum):
 
 
 _FUNCTIONS = {
-    Output.own_class: outputs.OwnClass(),
-    Output.logits: outputs.Logits(),
-    Output.log_probabilities: outputs.LogProbabilities(),
-    Output.fisher: outputs.Fisher(),
+    Output.own_class: "OwnClass",
+    Output.logits: "Logits",
+    Output.log_probabilities: "LogProbabilities",
+    Output.fisher: "Fisher",
 }
 
 Target = Annotated[
@@ -79,15 +78,17 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples at once; def
 
 
 def adjusted(
-    subject: Subject,
+    subject: "Subject",
     output: Output | None,
     normalization: Normalization | None,
     parameters: list[str] | None,
-) -> Subject:
+) -> "Subject":
     """The subject with what the command line says instead of the function."""
+    from kinsight.network import outputs
+
     changes: dict = {}
     if output is not None:
-        changes["output"] = _FUNCTIONS.get(output)
+        changes["output"] = getattr(outputs, _FUNCTIONS[output])() if output in _FUNCTIONS else None
     if normalization is not None:
         changes["normalization"] = normalization.value
     if parameters:
@@ -100,11 +101,20 @@ def settings(
     device: str | None,
     memory: float | None,
     batch_size: int | None,
-) -> Settings:
-    """Settings from the command line."""
+) -> "Settings":
+    """Settings from the command line.
+
+    Raises:
+        ArgumentError: torch cannot use the device.
+    """
+    import torch
+
+    from kinsight.run import Settings
+    from kinsight.run.place import usable_device
+
     return Settings(
         dtype=getattr(torch, dtype.value) if dtype else None,
-        device=device,
+        device=usable_device(device),
         memory_budget=int(memory * 2**30) if memory else None,
         batch_size=batch_size,
     )

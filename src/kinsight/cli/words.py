@@ -4,7 +4,9 @@ from pathlib import Path
 
 from kinsight.report.summary import findings
 from kinsight.run import Diagnosis, RunFolder
+from kinsight.run.comparison import Comparison
 from kinsight.run.doctor import Cost
+from kinsight.run.files import storable
 
 
 def run_text(run: RunFolder, report: Path) -> str:
@@ -16,7 +18,7 @@ def run_text(run: RunFolder, report: Path) -> str:
         "neighbours.parquet": "nearest samples with similarity",
         "run.json": "what was computed from what",
     }
-    lines += [f"  {run.path / name!s:44s} {what}" for name, what in said.items()]
+    lines += [f"  {storable(run.path / name):44s} {what}" for name, what in said.items()]
     lines += ["", f"Open {report.resolve().as_uri()}"]
     return "\n".join(lines)
 
@@ -33,9 +35,8 @@ def diagnosis_text(found: Diagnosis) -> str:
             f"{'s' if found.outputs != 1 else ''} a sample, normalisation {found.normalization}",
             "",
             "✓ evaluation mode: nothing random, no statistics of the batch",
-            "✓ samples do not influence each other: inner products of gradients taken alone and "
-            f"in a batch differ by {found.batch_distance:.0e}",
-            *_loop(found),
+            _batch(found.batch),
+            _loop(found),
             *_coverage(found),
             *(f"! {text}" for text in found.warnings),
             "",
@@ -46,11 +47,41 @@ def diagnosis_text(found: Diagnosis) -> str:
     )
 
 
-def _loop(found: Diagnosis) -> list[str]:
-    if found.loop_distance is None:
-        return [f"– not compared with autograd’s own loop: {found.outputs:,} outputs take too long"]
-    said = f"{found.loop_distance:.0e} of √(K_ii K_jj)"
-    return [f"✓ gradients are those of autograd, one sample at a time: they differ by {said}"]
+def _batch(found: Comparison) -> str:
+    said = "inner products of gradients taken alone and in a batch differ by"
+    if found.holds:
+        return f"✓ samples do not influence each other: {said} {found.distance:.0e}"
+    if found.rounding:
+        return _rounding(found, said)
+    return (
+        f"✗ samples influence each other: {said} {found.distance:.0e} of √(K_ii K_jj), expected "
+        f"at most {found.tolerance:.0e}. Look for what mixes samples (statistics over the batch, "
+        "even behind detach(), or padding that is not masked), or use --batch-size 1"
+    )
+
+
+def _loop(found: Diagnosis) -> str:
+    loop = found.loop
+    if loop is None:
+        return f"– not compared with autograd’s own loop: {found.outputs:,} outputs take too long"
+    said = "gradients and those of autograd, one sample at a time, differ by"
+    if loop.holds:
+        return f"✓ {said} {loop.distance:.0e} of √(K_ii K_jj)"
+    if loop.rounding:
+        return _rounding(loop, said)
+    return (
+        f"✗ {said} {loop.distance:.0e} of √(K_ii K_jj), expected at most {loop.tolerance:.0e}. "
+        "Choose --parameters without those in doubt; if the network’s own backward functions "
+        "are right, report this with the table below as an error of kinsight"
+    )
+
+
+def _rounding(found: Comparison, said: str) -> str:
+    mark, advice = ("!", "gives more digits") if found.sound else ("✗", "is needed")
+    return (
+        f"{mark} {said} {found.distance:.0e} of √(K_ii K_jj), in float64 by {found.precise:.0e}: "
+        f"rounding, in sums that cancel or at the kink of a ReLU. --dtype float64 {advice}"
+    )
 
 
 def _coverage(found: Diagnosis) -> list[str]:
@@ -58,22 +89,28 @@ def _coverage(found: Diagnosis) -> list[str]:
     lines = []
     if coverage.fallback:
         lines.append(
-            f"! {len(coverage.fallback)} parameters fall back to one sample at a time: as exact, "
-            "slower (see the table)"
+            f"! {_tensors(len(coverage.fallback))} read by the fallback, one sample at a time: as "
+            "exact, slower (see the table)"
         )
     else:
-        lines.append("✓ every parameter is read by a rule")
+        lines.append("✓ every parameter that reaches the output is read by a rule")
     if coverage.unused:
+        idle = sum(row.numel for row in coverage if row.how == "unused")
         lines.append(
-            f"! {len(coverage.unused)} parameters do not reach this output: "
-            f"{_some(coverage.unused)}"
+            f"! {_tensors(len(coverage.unused))} ({idle:,} numbers) unused, as this output does "
+            f"not depend on them: {_some(coverage.unused)}. If it should, look for detach() or "
+            "no_grad() in the network"
         )
     if coverage.frozen:
         lines.append(
-            f"! {len(coverage.frozen)} frozen parameters are left out: {_some(coverage.frozen)}; "
+            f"! {_tensors(len(coverage.frozen))} left out as frozen: {_some(coverage.frozen)}; "
             "name them with --parameters to have them in"
         )
     return lines
+
+
+def _tensors(count: int) -> str:
+    return "1 parameter is" if count == 1 else f"{count:,} parameters are"
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -113,27 +113,40 @@ def _planted(samples: Samples, suspects: list[int]) -> list[str]:
     found = [i for i in first if right[i] is not None]
     named = sum(samples.value("proposed_label", i) == right[i] for i in planted)
     return [
-        f"{len(planted)} labels were changed on purpose before training. The {len(first)} most "
-        f"suspected labels hold {len(found)} of them; for {named} the others propose the "
-        "right label."
+        f"{len(planted)} {'label was' if len(planted) == 1 else 'labels were'} changed on purpose "
+        f"before training. {_most_suspected(len(first))} {len(found)} of them; for {named} the "
+        "others propose the right label."
     ]
+
+
+def _most_suspected(count: int) -> str:
+    if count == 1:
+        return "The most suspected label holds"
+    return f"The {count} most suspected labels hold"
 
 
 def _apart(record: dict[str, Any]) -> list[str]:
     said = []
-    if record["set_apart"]:
+    apart, still = len(record["set_apart"]), record["no_gradient"]
+    if apart:
         named = ", ".join(f"{i:,}" for i in record["set_apart"][:10])
-        more = " …" if len(record["set_apart"]) > 10 else ""
+        more = " …" if apart > 10 else ""
+        have, were = ("has", "was") if apart == 1 else ("have", "were")
         said.append(
-            f"{len(record['set_apart']):,} samples have a gradient that is not finite and were "
-            f"set apart: {named}{more}."
+            f"{_samples(apart)} {have} a gradient that is not finite and {were} set apart: "
+            f"{named}{more}."
         )
-    if record["no_gradient"]:
+    if still:
+        have, near = ("has", "it, and it is") if still == 1 else ("have", "them, and they are")
         said.append(
-            f"{record['no_gradient']:,} samples have no gradient at all: the output is constant "
-            "near them, and they are similar to nothing."
+            f"{_samples(still)} {have} no gradient at all: the output is constant near {near} "
+            "similar to nothing."
         )
     return said
+
+
+def _samples(count: int) -> str:
+    return f"{count:,} sample{'' if count == 1 else 's'}"
 
 
 def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, Any]]:

@@ -13,15 +13,18 @@ import torch
 from kinsight.errors import ArgumentError, KinsightWarning
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.progress import bar
+from kinsight.run.claim import begin, check_folder
 from kinsight.run.compute import Found, computed
-from kinsight.run.files import write_table
-from kinsight.run.folder import RunFolder
+from kinsight.run.display import Display, read_display, with_planted
+from kinsight.run.files import write_json, write_table
+from kinsight.run.folder import RECORD, RunFolder
+from kinsight.run.identity import identity_of
 from kinsight.run.labels import Labels, read_labels
-from kinsight.run.pictures import painter
-from kinsight.run.record import begin, finish, identity_of
+from kinsight.run.place import usable_device
+from kinsight.run.record import finish, shown_record
 from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.survey import Survey, survey
-from kinsight.run.tables import neighbours_table, samples_table, write_pictures
+from kinsight.run.tables import neighbours_table, samples_table, shown_anew
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def kernel_for(subject: Subject, settings: Settings) -> TangentKernel:
         normalization=subject.normalization,
         forward=subject.forward,
         dtype=settings.dtype,
-        device=settings.device,
+        device=usable_device(settings.device),
         memory_budget=settings.memory_budget,
         batch_size=settings.batch_size,
     )
@@ -65,37 +68,51 @@ def analyze(subject: Subject, out: str | Path, settings: Settings | None = None)
     """Compute everything about ``subject`` and leave it in the folder ``out``.
 
     A run that was stopped or killed goes on where it was when called again with the same
-    subject; a finished one is returned as it is.
+    subject; a finished one is returned as it is, with names, texts, pictures, own columns and
+    the title replaced where they are others now.
 
     Cost: three sweeps over the data and N² products of features; memory within the budget.
 
     Raises:
-        SubjectError: labels, names or pictures do not fit the samples.
+        SubjectError: labels, names, columns or pictures do not fit the samples.
         RunFolderError: ``out`` holds something else, or a run of something else.
         KinsightError: whatever the kernel finds wrong with the network or the data.
     """
-    settings = settings or Settings()
-    out = Path(out)
-    count = check_lengths(subject)
-    if count < 2:
-        raise ArgumentError("expected at least two samples to compare, got one")
-    if subject.normalization is None:
-        raise ArgumentError("normalization: expected 'whitened' or 'trace', got None")
+    settings, out = settings or Settings(), Path(out)
+    count = _checked(subject, out, settings)
+    display = read_display(subject, count)
     kernel = kernel_for(subject, settings)
     with _collected() as told:
         source = kernel.on(subject.data)
         read = _survey(kernel, subject, count, settings)
         labels = _labels(subject, read)
-        identity = identity_of(subject, kernel, read.digest, labels, settings.neighbours)
-        begun = begin(out, identity, count, settings.fresh)
+        display = with_planted(display, subject, labels, count)
+        identity = identity_of(
+            subject, kernel, read.digest, read.answers, labels, settings.neighbours
+        )
+        begun = begin(out, identity, count, settings.fresh, settings.target)
         if begun.finished:
-            return begun
+            return _shown_anew(begun, display)
         clock = time.perf_counter()
+        tables = display.write_pictures(out, count)  # first: one may be damaged
         found = computed(source, out, labels, read, settings.neighbours, settings.progress)
-        tables = _written(out, subject, found)
+        tables |= _written(out, display, found)
     seconds = time.perf_counter() - clock
-    finish(out, subject, kernel, found, tables, told, seconds, settings.target)
+    finish(out, display, kernel, found, tables, told, seconds, settings.target)
     return RunFolder(out)
+
+
+def _checked(subject: Subject, out: Path, settings: Settings) -> int:
+    """N, after everything was refused that can be before any work."""
+    count = check_lengths(subject)
+    if count < 2:
+        raise ArgumentError("expected at least two samples to compare, got one")
+    if subject.normalization is None:
+        raise ArgumentError("normalization: expected 'whitened' or 'trace', got None")
+    if subject.labels is not None:
+        read_labels(subject.labels, subject.classes)
+    check_folder(out, settings.fresh)
+    return count
 
 
 def _survey(kernel: TangentKernel, subject: Subject, count: int, settings: Settings) -> Survey:
@@ -108,21 +125,30 @@ def _labels(subject: Subject, read: Survey) -> Labels | None:
     return None if given is None else read_labels(given, subject.classes)
 
 
-def _written(out: Path, subject: Subject, found: Found) -> dict[str, Any]:
+def _written(out: Path, display: Display, found: Found) -> dict[str, Any]:
     """Write the tables; the table of them for run.json."""
-    samples, nearest = samples_table(subject, found), neighbours_table(found.columns)
+    samples, nearest = samples_table(found, display.columns), neighbours_table(found.columns)
     write_table(out / "samples.parquet", samples)
     write_table(out / "neighbours.parquet", nearest)
-    tables = {
+    return {
         "samples": {"file": "samples.parquet", "rows": samples.num_rows},
         "neighbours": {"file": "neighbours.parquet", "rows": nearest.num_rows},
     }
-    paint = painter(subject.pictures, subject.data)
-    if paint is not None:
-        count = len(found.norms)
-        write_pictures(out / "media" / "pictures.parquet", paint, count)
-        tables["pictures"] = {"file": "media/pictures.parquet", "rows": count}
-    return tables
+
+
+def _shown_anew(run: RunFolder, display: Display) -> RunFolder:
+    """A finished run with what it only shows as it is now; nothing is computed again."""
+    if run.record.get("shown") == display.digest:
+        return run
+    out, count = run.path, run.record["samples"]
+    write_table(out / "samples.parquet", shown_anew(run.table("samples"), display.columns))
+    tables = {name: entry for name, entry in run.record["tables"].items() if name != "pictures"}
+    tables |= display.write_pictures(out, count)
+    write_json(out / RECORD, run.record | shown_record(display) | {"tables": tables})
+    if "pictures" not in tables:
+        (out / "media" / "pictures.parquet").unlink(missing_ok=True)
+    (out / "report.html").unlink(missing_ok=True)  # it shows what was before
+    return RunFolder(out)
 
 
 @contextmanager

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kinsight.errors import KinsightWarning
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network import outputs
 from kinsight.network.batches import Batches
 from kinsight.run.analyze import Settings, kernel_for
-from kinsight.run.identity import described
+from kinsight.run.comparison import Comparison, in_batch_and_alone, with_loop
+from kinsight.run.digest import described
 from kinsight.run.labels import Labels, read_labels
 from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.survey import Survey, survey
 from kinsight.tangent.coverage import Coverage
-from kinsight.tangent.reference import jacobian_by_loop
 
 _PROBE = 128  # samples whose cost is measured, and twice as many
 _LEAST = 8
@@ -39,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found. Distances are relative to √(K_ii K_jj)."""
+    """What the doctor found."""
 
     network: str
     samples: int
@@ -47,12 +46,17 @@ class Diagnosis:
     outputs: int  # D
     normalization: str | None
     labels: str
-    batch_distance: float  # between K of samples alone and in a batch
-    loop_distance: float | None  # to autograd's own gradients, one by one; None where D is large
+    batch: Comparison  # K of samples alone with K of them in a batch
+    loop: Comparison | None  # K with that of autograd's own gradients; None where D is large
     coverage: Coverage
     cost: Cost
     cheaper: Cost | None  # with one number a sample, own class against the rest
     warnings: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether a run can be relied on."""
+        return self.batch.sound and (self.loop is None or self.loop.sound)
 
 
 def doctor(subject: Subject, settings: Settings | None = None) -> Diagnosis:
@@ -70,8 +74,7 @@ def doctor(subject: Subject, settings: Settings | None = None) -> Diagnosis:
     few = batches.take(_spread(count, _FEW))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", KinsightWarning)
-        inner = kernel.inner(few)
-        apart = kernel_for(subject, replace(settings, batch_size=1)).inner(few)
+        batch, loop = _compared(subject, settings, few)
         read = survey(kernel.function, batches.take(_spread(count, _PROBE)))
         d = kernel.on(few).dimension
         cost, cheaper = _cost(subject, settings, count), None
@@ -85,8 +88,8 @@ def doctor(subject: Subject, settings: Settings | None = None) -> Diagnosis:
         outputs=d,
         normalization=subject.normalization,
         labels=_labels(subject, read),
-        batch_distance=_distance(inner, apart),
-        loop_distance=_distance(inner, _by_loop(kernel, few)) if d <= _LARGEST_LOOP else None,
+        batch=batch,
+        loop=loop,
         coverage=kernel.coverage(),
         cost=cost,
         cheaper=cheaper,
@@ -103,18 +106,17 @@ def _spread(count: int, wanted: int) -> list[int]:
     return sorted({i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})
 
 
-def _distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference of two Gram matrices relative to √(K_ii K_jj), finite entries only."""
-    a, b = a.double(), b.double()
-    scale = a.diagonal().clamp_min(0).sqrt()
-    scale = (scale[:, None] * scale).clamp_min(torch.finfo(torch.float64).tiny)
-    difference = (a - b).abs() / scale
-    return float(torch.where(difference.isfinite(), difference, 0.0).max())
+def _compared(
+    subject: Subject, settings: Settings, few: Any
+) -> tuple[Comparison, Comparison | None]:
+    def kernel_of(dtype: torch.dtype | None, batch_size: int | None) -> TangentKernel:
+        changes = {"dtype": dtype} if dtype else {}
+        changes |= {"batch_size": batch_size} if batch_size else {}
+        return kernel_for(subject, replace(settings, **changes))
 
-
-def _by_loop(kernel: TangentKernel, few: Any) -> Tensor:
-    jacobian = jacobian_by_loop(kernel.function, kernel.function.place(few)).double()
-    return torch.einsum("ndp,mdp->nm", jacobian, jacobian).cpu()
+    in_batch = in_batch_and_alone(kernel_of, few)
+    small = kernel_of(None, None).on(few).dimension <= _LARGEST_LOOP
+    return in_batch, with_loop(kernel_of, few) if small else None
 
 
 def _cost(subject: Subject, settings: Settings, count: int) -> Cost:

@@ -21,6 +21,7 @@ from kinsight.errors import RunFolderError
 
 SCHEMA = 1
 RECORD = "run.json"
+_STATES = ("running", "finished")
 _LARGEST_RECORD = 64 << 20  # bytes
 _LARGEST_TABLE = 16 << 30  # bytes once unpacked
 _BARE_NAME = re.compile(r"(?:media/)?[A-Za-z0-9][A-Za-z0-9_-]*\.parquet")
@@ -73,6 +74,22 @@ class RunFolder:
         return name in self.record["tables"]
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a run of kinsight, of this version or another."""
+    try:
+        record = _read_json(path)
+    except RunFolderError:
+        return False
+    version = record.get("schema")
+    return (
+        isinstance(version, int)
+        and not isinstance(version, bool)
+        and record.get("status") in _STATES
+        and isinstance(record.get("identity"), dict)
+        and isinstance(record.get("tables"), dict)
+    )
+
+
 def read_record(folder: Path) -> dict[str, Any]:
     """run.json after its fields were checked.
 
@@ -82,17 +99,36 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.is_file():
         raise RunFolderError(f"{folder}: expected the folder of a run, found no {RECORD} in it")
-    if path.stat().st_size > _LARGEST_RECORD:
-        raise RunFolderError(f"{path}: expected at most {_LARGEST_RECORD:,} bytes")
+    record = _read_json(path)
+    _check_fields(path, record)
+    for name, entry in record["tables"].items():
+        _check_table(path, name, entry)
+    return record
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _LARGEST_RECORD:
+            raise RunFolderError(f"{path}: expected at most {_LARGEST_RECORD:,} bytes")
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except RunFolderError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{path}: expected JSON, got something else: {error}") from error
     if not isinstance(record, dict):
         raise RunFolderError(f"{path}: expected a JSON object, got {type(record).__name__}")
-    if record.get("schema") != SCHEMA:
+    return record
+
+
+def _check_fields(path: Path, record: dict[str, Any]) -> None:
+    if "schema" not in record:
         raise RunFolderError(
-            f"{path}: expected schema version {SCHEMA}, got {record.get('schema')!r}; it was "
+            f"{path}: expected the record of a run of kinsight, got a file of something else; "
+            "name the folder that analyze left"
+        )
+    if record["schema"] != SCHEMA:
+        raise RunFolderError(
+            f"{path}: expected schema version {SCHEMA}, got {record['schema']!r:.60}; it was "
             "written by another version of kinsight, run it again with --fresh"
         )
     for name, kind in _REQUIRED.items():
@@ -102,9 +138,6 @@ def read_record(folder: Path) -> dict[str, Any]:
             raise RunFolderError(
                 f"{path}: expected {name!r} of type {kind.__name__}, got {value!r:.60}"
             )
-    for name, entry in record["tables"].items():
-        _check_table(path, name, entry)
-    return record
 
 
 def _check_table(path: Path, name: str, entry: Any) -> None:

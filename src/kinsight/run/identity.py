@@ -1,63 +1,131 @@
-"""What a result depends on, as digests and descriptions: may an unfinished run be gone on with?"""
+"""What the numbers of a run depend on: may a run be gone on with, a finished one be kept?"""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import is_dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
+from torch import Tensor
+
+from kinsight.analysis.tallies import THRESHOLDS
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.run.digest import Digest, described, model_digest
+from kinsight.run.labels import Labels
+from kinsight.run.subject import Subject
+
+_PROJECTIONS = 16
+_LARGEST = 1e100  # of f(x): squares must stay finite
+# Relative to |f|: what another batch size or number of threads may change.
+_SAME = {"float64": 1e-9, "float32": 1e-4}
+_SAME_HALF = 5e-2
 
 
-class Digest:
-    """SHA-256 over tensors, their types and shapes."""
+class DataDigest:
+    """SHA-256 of data that comes in batches, whatever their size: one a place in the batch."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+        self._places: dict[str, Any] = {}
+        self._kinds: dict[str, str] = {}
 
-    def add(self, value: Any) -> None:
-        """Take in a tensor, or anything else by its repr."""
-        if not isinstance(value, Tensor):
-            self._hash.update(repr(value).encode())
-            return
-        tensor = value.detach().cpu().contiguous()
-        self._hash.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        self._hash.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-
-    def add_batch(self, batch: Any) -> None:
-        """Take in every tensor of a batch."""
-        for leaf in tree_flatten(dict(batch) if hasattr(batch, "keys") else batch)[0]:
-            self.add(leaf)
+    def add(self, batch: Any) -> None:
+        """Take in the next batch."""
+        for place, leaf in _leaves(batch):
+            running = self._places.setdefault(place, hashlib.sha256())
+            if not isinstance(leaf, Tensor):
+                running.update(Digest(leaf).hex().encode())
+                continue
+            kind = f"{leaf.dtype}{tuple(leaf.shape[1:])}"
+            if self._kinds.get(place) != kind:
+                self._kinds[place] = kind
+                running.update(kind.encode())
+            plain = leaf.detach().cpu().resolve_conj().resolve_neg().contiguous()
+            running.update(plain.reshape(-1).view(torch.uint8).numpy().data)
 
     def hex(self) -> str:
         """The digest as text."""
-        return self._hash.hexdigest()
+        return Digest({place: found.hexdigest() for place, found in self._places.items()}).hex()
 
 
-def model_digest(model: nn.Module) -> str:
-    """SHA-256 of the kind of network and of all its weights and buffers by name."""
-    digest = Digest()
-    digest.add(type(model).__qualname__)
-    for name, value in sorted(model.state_dict().items()):
-        digest.add(name)
-        digest.add(value)
-    return digest.hex()
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Tensors and other values of a batch, each with its place; a list of texts is one place."""
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from _leaves(value[key], f"{place}.{key}")
+    elif isinstance(value, (tuple, list)):
+        apart = any(isinstance(v, (Tensor, Mapping, tuple, list)) for v in value)
+        for i, element in enumerate(value):
+            yield from _leaves(element, f"{place}.{i}" if apart else place)
+    else:
+        yield place, value
 
 
-def described(function: Callable[..., Any] | None) -> str:
-    """A callable in words that stay the same from run to run and change with its code."""
-    if function is None:
-        return "the network's own output"
-    if is_dataclass(function):
-        return repr(function)
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    if code is None:
-        return f"{getattr(function, '__module__', '?')}.{name}"
-    content = hashlib.sha256(code.co_code + repr(_constants(code)).encode()).hexdigest()[:12]
-    return f"{function.__module__}.{name} (code {content})"
+class Answers:
+    """f(x) of all samples as a few numbers, so that a change of the network's code is noticed.
+
+    |f| and projections of f on fixed waves over samples and outputs. They are compared with a
+    tolerance: no rounded digest would survive the last bits that batch size and threads change.
+    """
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        # Frequencies of the waves, along samples and along outputs.
+        self._waves = torch.rand(2, _PROJECTIONS, generator=generator, dtype=torch.float64) * 3
+        self._sums = torch.zeros(_PROJECTIONS, dtype=torch.float64)
+        self._square = 0.0
+
+    def add(self, start: int, rows: Tensor) -> None:
+        """Take in f(x) of the samples from ``start`` on: (B, D)."""
+        values = rows.detach().cpu().double().nan_to_num(0, 0, 0).clamp(-_LARGEST, _LARGEST)
+        samples = torch.arange(start + 1, start + 1 + len(values), dtype=torch.float64)
+        outputs = torch.arange(1, values.shape[1] + 1, dtype=torch.float64)
+        along = values @ (outputs[:, None] * self._waves[1]).cos()  # (B, projections)
+        self._sums += (along * (samples[:, None] * self._waves[0]).cos()).sum(0)
+        self._square += float(values.square().sum())
+
+    def numbers(self) -> list[float]:
+        """|f|, then the projections."""
+        return [self._square**0.5, *self._sums.tolist()]
 
 
-def _constants(code: Any) -> list[str]:
-    return [repr(c) for c in code.co_consts if not hasattr(c, "co_code")] + list(code.co_names)
+def identity_of(
+    subject: Subject,
+    kernel: TangentKernel,
+    data: str,
+    answers: list[float],
+    labels: Labels | None,
+    neighbours: int,
+) -> dict[str, Any]:
+    """All that the numbers depend on; two runs with the same identity give the same."""
+    given = None if labels is None else (labels.index, labels.names, labels.real, labels.numbered)
+    return {
+        "model": model_digest(kernel.function.model),
+        "data": data,
+        "answers": answers,
+        "labels": Digest(given).hex(),
+        "output": described(subject.output),
+        "forward": described(subject.forward) if subject.forward else "the usual one",
+        "parameters": list(kernel.function.selection.chosen),
+        "normalization": subject.normalization,
+        "metric": kernel.metric,
+        "dtype": str(kernel.function.dtype).removeprefix("torch."),
+        "neighbours": neighbours,
+        "thresholds": list(THRESHOLDS),
+    }
+
+
+def differing(known: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The names under which two identities differ."""
+    return [name for name in now if not _same(name, known.get(name), now[name], now["dtype"])]
+
+
+def _same(name: str, known: Any, now: Any, dtype: str) -> bool:
+    if name != "answers":
+        return known == now
+    try:
+        before = torch.tensor(known, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    after = torch.tensor(now, dtype=torch.float64)
+    if before.shape != after.shape:
+        return False
+    return bool(((before - after).abs() <= _SAME.get(dtype, _SAME_HALF) * after[0]).all())

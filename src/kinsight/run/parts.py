@@ -14,6 +14,7 @@ from kinsight.analysis.walk import Range
 from kinsight.run.files import write_table
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
+_ASIDE = re.compile(rf"\.{_NAME.pattern}\.\d+\.tmp")  # left by a process that was killed
 
 
 class Parts:
@@ -45,10 +46,10 @@ class Parts:
 
     def clear(self) -> None:
         """Remove all of them."""
-        if not self.folder.is_dir():
+        if not self.folder.is_dir() or self.folder.is_symlink():
             return
         for path in self.folder.iterdir():
-            if _NAME.fullmatch(path.name) or path.name.endswith(".tmp"):
+            if _NAME.fullmatch(path.name) or _ASIDE.fullmatch(path.name):
                 path.unlink()
         if not any(self.folder.iterdir()):
             self.folder.rmdir()

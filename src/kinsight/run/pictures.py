@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from kinsight.errors import SubjectError
@@ -14,6 +14,7 @@ from kinsight.errors import SubjectError
 LARGEST_SIDE = 96  # pixels of a thumbnail
 _SHOWN_CHANNELS = (1, 3, 4)
 _SAMPLED = 256  # pictures looked at for the common range of their values
+_UNREADABLE = (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError)
 
 Painter = Callable[[int], bytes]  # position -> PNG
 
@@ -30,7 +31,20 @@ def painter(pictures: Any, data: Any) -> Painter | None:
         return None
     get = pictures if callable(pictures) else pictures.__getitem__
     low, high = (0.0, 1.0) if callable(pictures) else _value_range(pictures)
-    return lambda position: _png(_image(get(position), position, low, high))
+
+    def paint(position: int) -> bytes:
+        try:
+            return _png(_image(get(position), position, low, high))
+        except SubjectError:
+            raise
+        except _UNREADABLE as error:  # files are decoded late, so it may come from anywhere above
+            raise SubjectError(
+                f"pictures: expected one that can be painted, got that of sample {position}, which "
+                f"cannot be read ({type(error).__name__}: {error}); replace it, or leave pictures "
+                "out"
+            ) from error
+
+    return paint
 
 
 def _pictures_in(data: Any) -> Any:
@@ -67,12 +81,7 @@ def _image(value: Any, position: int, low: float, high: float) -> Image.Image:
     if isinstance(value, Image.Image):
         return value
     if isinstance(value, (str, Path)):
-        try:
-            return Image.open(value)
-        except (OSError, UnidentifiedImageError) as error:
-            raise SubjectError(
-                f"pictures: that of sample {position} cannot be read: {error}"
-            ) from error
+        return Image.open(value)
     array = _array(value)
     if array is None:
         raise SubjectError(

@@ -1,85 +1,24 @@
-"""run.json: begun when a run begins, completed when it ends; says what came from what."""
+"""run.json completed at the end of a run: what came from what, and how."""
 
 import platform
-import shutil
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kinsight.analysis.tallies import THRESHOLDS
-from kinsight.errors import RunFolderError
 from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.run.claim import now
 from kinsight.run.compute import MOST_DENOISED, Found
+from kinsight.run.display import Display
 from kinsight.run.files import write_json
-from kinsight.run.folder import RECORD, SCHEMA, RunFolder, read_record
-from kinsight.run.identity import Digest, described, model_digest
-from kinsight.run.labels import Labels
+from kinsight.run.folder import RECORD, read_record
 from kinsight.run.parts import Parts
-from kinsight.run.subject import Subject
 from kinsight.run.tables import MOST_OUTPUTS
-
-_OURS = ("samples.parquet", "neighbours.parquet", "report.html", RECORD)
-_OUR_FOLDERS = ("parts", "media", "figures")
-
-
-def identity_of(
-    subject: Subject, kernel: TangentKernel, data: str, labels: Labels | None, neighbours: int
-) -> dict[str, Any]:
-    """All that the numbers depend on; two runs with the same identity give the same."""
-    shown = Digest()
-    given = (subject.names, subject.texts, subject.planted, subject.columns)
-    for value in (labels.shown() if labels else None, labels and labels.names, *given):
-        shown.add(value if value is None else str(value))
-    return {
-        "model": model_digest(kernel.function.model),
-        "data": data,
-        "labels": shown.hex(),
-        "output": described(subject.output),
-        "forward": described(subject.forward) if subject.forward else "the usual one",
-        "parameters": list(kernel.function.selection.chosen),
-        "normalization": subject.normalization,
-        "metric": kernel.metric,
-        "dtype": str(kernel.function.dtype).removeprefix("torch."),
-        "neighbours": neighbours,
-        "thresholds": list(THRESHOLDS),
-    }
-
-
-def begin(out: Path, identity: dict[str, Any], count: int, fresh: bool) -> RunFolder:
-    """The folder of this run: a new one, one to go on with, or a finished one.
-
-    Raises:
-        RunFolderError: the folder holds other files, or a run of something else.
-    """
-    if (out / RECORD).is_file():
-        if fresh:
-            _cleared(out)
-        else:
-            _refuse_other(out, identity)
-            return RunFolder(out)
-    elif out.is_dir() and any(p.name not in _OUR_FOLDERS for p in out.iterdir()):
-        raise RunFolderError(
-            f"{out} holds files that are not of a run; choose an empty or a new folder"
-        )
-    elif out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out}: expected a folder, found a file; choose another name")
-    record = {
-        "schema": SCHEMA,
-        "status": "running",
-        "samples": count,
-        "identity": identity,
-        "tables": {},
-        "begun": _now(),
-    }
-    write_json(out / RECORD, record)
-    return RunFolder(out)
 
 
 def finish(
     out: Path,
-    subject: Subject,
+    display: Display,
     kernel: TangentKernel,
     found: Found,
     tables: dict[str, Any],
@@ -91,9 +30,9 @@ def finish(
     record = read_record(out)
     record |= {
         "status": "finished",
-        "finished": _now(),
+        "finished": now(),
         "seconds": round(seconds, 2),
-        "title": subject.title,
+        **shown_record(display),
         "target": target,
         "model": type(kernel.function.model).__qualname__,
         "parameters": kernel.function.selection.numel,
@@ -104,9 +43,8 @@ def finish(
         "device": str(kernel.function.device),
         "tables": tables,
         "labels": _labels_record(found),
-        "planted": len(subject.planted or {}),
         "set_apart": found.norms.isnan().nonzero()[:, 0].tolist(),
-        "no_gradient": int((found.ranks == 0).sum()),
+        "no_gradient": int(((found.ranks == 0) & ~found.norms.isnan()).sum()),
         "warnings": told,
         "left_out": _left_out(found),
         "denoising": _denoising_record(found),
@@ -116,21 +54,9 @@ def finish(
     Parts(out / "parts").clear()
 
 
-def _refuse_other(out: Path, identity: dict[str, Any]) -> None:
-    known = read_record(out)["identity"]
-    other = sorted(name for name in identity if known.get(name) != identity[name])
-    if other:
-        raise RunFolderError(
-            f"{out} holds a run of something else: another {', '.join(other)}. Choose another "
-            "folder, or throw that run away with --fresh"
-        )
-
-
-def _cleared(out: Path) -> None:
-    for name in _OURS:
-        (out / name).unlink(missing_ok=True)
-    for name in _OUR_FOLDERS:
-        shutil.rmtree(out / name, ignore_errors=True)
+def shown_record(display: Display) -> dict[str, Any]:
+    """The fields of run.json that say what is only shown."""
+    return {"title": display.title, "planted": display.planted, "shown": display.digest}
 
 
 def _labels_record(found: Found) -> dict[str, Any] | None:
@@ -192,7 +118,3 @@ def _coverage_record(kernel: TangentKernel) -> dict[str, Any]:
 def _versions() -> dict[str, str]:
     found = {name: version(name) for name in ("kinsight", "torch", "numpy", "pyarrow")}
     return {"python": platform.python_version(), **found}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

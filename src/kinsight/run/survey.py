@@ -1,4 +1,4 @@
-"""One forward pass over the data: its digest, the labels in its batches, the network's answers."""
+"""One forward pass over the data: digests of it and of f, its labels, the network's answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from kinsight.errors import OutputError
 from kinsight.network.batches import Batches
 from kinsight.network.function import LABEL_KEYS, NetworkFunction, tensor_output
-from kinsight.run.identity import Digest
+from kinsight.run.identity import Answers, DataDigest
 
 _BATCH = 128
 
@@ -19,7 +19,8 @@ _BATCH = 128
 class Survey:
     """What reading the data once told."""
 
-    digest: str
+    digest: str  # of the data, whatever the batches
+    answers: list[float]  # f(x) of all samples, told apart by a few numbers
     labels: Tensor | None  # (N,) whole numbers that came with the batches
     predicted: Tensor | None  # (N,) class of the highest score, where there are class scores
     classes: int  # C; 0 where the network gives no class scores
@@ -32,13 +33,16 @@ def survey(
     on_samples: Callable[[int], None] | None = None,
 ) -> Survey:
     """Read every sample once, in order. Cost: one forward pass, memory O(N)."""
-    digest, labels, predicted = Digest(), [], []
+    digest, answers, labels, predicted = DataDigest(), Answers(), [], []
     classes = 0
     for piece in Batches(data).pieces(batch_size or _BATCH):
-        digest.add_batch(piece.batch)
+        digest.add(piece.batch)
         labels.append(_labels(piece.batch, piece.stop - piece.start))
         with torch.no_grad():
-            scores = _class_scores(function.outputs(function.place(piece.batch)))
+            placed = function.place(piece.batch)
+            outputs = function.outputs(placed)
+            answers.add(piece.start, function.to_rows(outputs, placed))
+        scores = _class_scores(outputs)
         if scores is not None:
             classes = scores.shape[1]
             predicted.append(scores.argmax(1).cpu())
@@ -47,6 +51,7 @@ def survey(
     given = [part for part in labels if part is not None]
     return Survey(
         digest.hex(),
+        answers.numbers(),
         torch.cat(given) if len(given) == len(labels) else None,
         torch.cat(predicted) if len(predicted) == len(labels) else None,
         classes,

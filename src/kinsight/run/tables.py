@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,19 +11,26 @@ import torch
 from torch import Tensor
 
 from kinsight.analysis.tallies import THRESHOLDS
-from kinsight.errors import SubjectError
 from kinsight.run.compute import POWER, Found
 from kinsight.run.files import write_whole
 from kinsight.run.labels import Labels
 from kinsight.run.parts import fixed_lists
 from kinsight.run.pictures import Painter
-from kinsight.run.subject import Subject
 
 MOST_OUTPUTS = 1000  # f(x) is kept in samples.parquet up to this D
 _PICTURES_A_GROUP = 1024
+# The columns of samples.parquet that are ours: computed, and told by the person.
+COMPUTED = (
+    "sample", "label", "predicted", "output", "norm", "rank", "set_apart", "density",
+    *(f"count_{threshold:g}" for threshold in THRESHOLDS), f"density_power_{POWER:g}",
+    "uncertainty", "fit_count", "fit_spread", "fit", "suspect_score", "suspect_rank",
+    "contradicted", "proposed_label", "proposed_support", "neighbourhood_label",
+    "denoising_factor", "shift", "residual", "noise_gain",
+)  # fmt: skip
+DISPLAYED = ("name", "text", "planted_label")
 
 
-def samples_table(subject: Subject, found: Found) -> pa.Table:
+def samples_table(found: Found, shown: Mapping[str, pa.Array]) -> pa.Table:
     """samples.parquet: one row a sample, in the order of the data.
 
     Columns: ``sample`` (position), ``name``, ``text``, ``label``, ``predicted``, ``output``
@@ -35,14 +43,10 @@ def samples_table(subject: Subject, found: Found) -> pa.Table:
     labels ``neighbourhood_label``, ``denoising_factor``, ``shift``, ``residual``,
     ``noise_gain``; ``planted_label``, then the user's own.
 
-    Raises:
-        SubjectError: one of the user's columns has a name of these, or cannot be stored.
+    ``shown``: the columns that were not computed.
     """
     count = len(found.norms)
-    columns: dict[str, pa.Array] = {"sample": pa.array(np.arange(count))}
-    for name, values in (("name", subject.names), ("text", subject.texts)):
-        if values is not None:
-            columns[name] = pa.array([str(v) for v in values])
+    columns: dict[str, Any] = {"sample": pa.array(np.arange(count))}
     columns |= _label_columns(found)
     if found.outputs.shape[1] <= MOST_OUTPUTS:
         columns["output"] = fixed_lists(found.outputs)
@@ -57,11 +61,18 @@ def samples_table(subject: Subject, found: Found) -> pa.Table:
     if "influence" in tallied:
         columns["uncertainty"] = pa.array((1 / tallied["influence"]).numpy())
     columns |= _fit_columns(found) | _suspect_columns(found) | _denoising_columns(found)
-    if subject.planted:
-        right = subject.planted
-        said = [_named(found.labels, right[i]) if i in right else None for i in range(count)]
-        columns["planted_label"] = pa.array(said, pa.string())
-    return pa.table(columns | _own_columns(subject, columns))
+    return _arranged(columns, shown)
+
+
+def shown_anew(samples: pa.Table, shown: Mapping[str, pa.Array]) -> pa.Table:
+    """samples.parquet with the same computed columns and others beside them."""
+    computed = {name: samples[name] for name in samples.column_names if name in COMPUTED}
+    return _arranged(computed, shown)
+
+
+def _arranged(computed: dict[str, Any], shown: Mapping[str, pa.Array]) -> pa.Table:
+    first = {name: shown[name] for name in ("name", "text") if name in shown}
+    return pa.table({"sample": computed["sample"]} | first | computed | dict(shown))
 
 
 def neighbours_table(tallied: Mapping[str, Tensor]) -> pa.Table:
@@ -166,23 +177,3 @@ def _denoising_columns(found: Found) -> dict[str, pa.Array]:
     return {
         name: pa.array(value.numpy(), mask=value.isnan().numpy()) for name, value in columns.items()
     }
-
-
-def _named(labels: Labels | None, label: object) -> str:
-    whole = isinstance(label, (int, np.integer)) and labels is not None and labels.index is not None
-    return labels.name(int(label)) if whole and labels.numbered else str(label)  # type: ignore
-
-
-def _own_columns(subject: Subject, taken: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
-    own = subject.columns or {}
-    for name in own:
-        if name in taken:
-            raise SubjectError(f"columns: {name!r} is a name kinsight uses itself; choose another")
-    return {name: _own_column(name, values) for name, values in own.items()}
-
-
-def _own_column(name: str, values: object) -> pa.Array:
-    try:
-        return pa.array(values.numpy() if isinstance(values, Tensor) else values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
-        raise SubjectError(f"columns: {name!r} cannot be stored as a column: {error}") from error
