@@ -89,7 +89,7 @@ def _coverage(found: Diagnosis) -> list[str]:
     lines = []
     if coverage.fallback:
         lines.append(
-            f"! {_tensors(len(coverage.fallback))} read by the fallback, one sample at a time: as "
+            f"! {_parameters(coverage.fallback)} read by the fallback, one sample at a time: as "
             "exact, slower (see the table)"
         )
     else:
@@ -97,20 +97,20 @@ def _coverage(found: Diagnosis) -> list[str]:
     if coverage.unused:
         idle = sum(row.numel for row in coverage if row.how == "unused")
         lines.append(
-            f"! {_tensors(len(coverage.unused))} ({idle:,} numbers) unused, as this output does "
-            f"not depend on them: {_some(coverage.unused)}. If it should, look for detach() or "
-            "no_grad() in the network"
+            f"! {_parameters(coverage.unused)} unused, {idle:,} numbers on which this output does "
+            f"not depend: {_some(coverage.unused)}. If it should, look for detach() or no_grad() "
+            "in the network"
         )
     if coverage.frozen:
         lines.append(
-            f"! {_tensors(len(coverage.frozen))} left out as frozen: {_some(coverage.frozen)}; "
+            f"! {_parameters(coverage.frozen)} left out as frozen: {_some(coverage.frozen)}; "
             "name them with --parameters to have them in"
         )
     return lines
 
 
-def _tensors(count: int) -> str:
-    return "1 parameter is" if count == 1 else f"{count:,} parameters are"
+def _parameters(names: tuple[str, ...]) -> str:
+    return "1 parameter is" if len(names) == 1 else f"{len(names):,} parameters are"
 
 
 def _some(names: tuple[str, ...]) -> str:

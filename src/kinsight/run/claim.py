@@ -131,5 +131,6 @@ def _refuse_other(out: Path, identity: dict[str, Any]) -> None:
             f"{out} holds a run of something else: another {', '.join(reasons)}. Choose another "
             "folder, or throw that run away with --fresh. If nothing was changed on purpose: your "
             "function must return the same network and the same data each time it is called, "
-            "with fixed seeds (torch.manual_seed) and an order that does not change"
+            "with fixed seeds (torch.manual_seed) and an order that does not change; where "
+            "batches are padded to their longest sample, also the same --batch-size"
         )

@@ -172,8 +172,8 @@ def _labels(subject: Subject, read: Survey) -> str:
         labels, origin = read_labels(read.labels, subject.classes), "in the data’s batches"
     if labels is None:
         return "none: suspects cannot be sought"
-    if labels.real is not None:
-        return f"real numbers, {origin}; suspects are sought among classes only"
     missing = f", {labels.missing:,} missing" if labels.missing else ""
+    if labels.real is not None:
+        return f"real numbers, {origin}{missing}"
     seen = "" if subject.labels is not None else " among the samples looked at"
     return f"{labels.present} classes{seen}, {origin}{missing}"

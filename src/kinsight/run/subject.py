@@ -21,8 +21,8 @@ class Subject:
     Args:
         model: the network, in evaluation mode.
         data: a tensor, a tuple or dict of tensors, a Dataset or an unshuffled DataLoader.
-        labels: N class indices or names; a missing one is None or negative. Real numbers are
-            kept but no suspects are sought. Default: the integer labels of the data's batches.
+        labels: N class indices or names; a missing one is None, NaN or negative. Or N real
+            numbers, NaN where missing. Default: the integer labels of the data's batches.
         classes: name of each class index.
         output, parameters, normalization, forward: as for ``kinsight.TangentKernel``.
         names: N short names, such as file names.
