@@ -121,6 +121,21 @@ def test_the_filter_of_training_predicts_the_measured_noise_gain() -> None:
     assert float(told.gain.square().mean().sqrt()) == pytest.approx(told.noise_gain)
 
 
+def test_the_residual_tells_how_long_training_took() -> None:
+    """A network that began at zero, so that its residual is that of the filter."""
+    rate, steps, y = 0.05, 60, labels() - labels().mean()
+    model = nn.Linear(6, 1).double()
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    source = ks.TangentKernel(trained(model, y, rate, steps)).on(data())
+    told = ks.denoise(source, y, training=ks.Descent.of(rate, steps))
+    found = ks.denoise(source, y, training="residual")
+    assert found.smoother == "descent"
+    assert found.parameter == pytest.approx(told.parameter, rel=0.02)
+    assert found.noise_gain == pytest.approx(told.noise_gain, rel=0.02)
+    assert not {a.name: a.holds for a in found.assumptions}[found.assumptions[-1].name]
+
+
 def test_two_outputs_trained_together_are_filtered_as_two() -> None:
     """A linear network with two outputs has twice the gram of one: the gain is the same."""
     one = ks.denoise(

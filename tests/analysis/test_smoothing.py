@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kinsight import errors
-from kinsight.analysis.smoothing import choose_ridge, descent, leave_one_out, ridge
+from kinsight.analysis.smoothing import choose_ridge, descent, leave_one_out, matched, ridge
 from kinsight.analysis.spectrum import Spectrum
 
 N, S = 23, 7
@@ -55,6 +55,16 @@ def test_the_descent_filter_is_what_gradient_descent_does() -> None:
         weights -= rate * phi.T @ (phi @ weights - y) / N
     smooth = descent(Spectrum.of_features(phi), rate, steps).smooth(y)
     torch.testing.assert_close(smooth, phi @ weights, rtol=1e-3, atol=1e-4)
+
+
+def test_the_time_of_training_is_read_off_its_residual() -> None:
+    spectrum, y = Spectrum.of_features(features()), labels()
+    trained = descent(spectrum, 1e-2, 500)
+    residual = float((y - trained.smooth(y)).norm())
+    found = matched(spectrum, y, residual)
+    assert found.parameter == pytest.approx(trained.parameter, rel=1e-6)
+    early, late = (matched(spectrum, y, share * residual) for share in (1.01, 0.999))
+    assert early.noise_gain() < found.noise_gain() < late.noise_gain()
 
 
 @pytest.mark.parametrize("centred", [False, True])

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kinsight.analysis.smoothing import Smoother, choose_ridge, descent
+from kinsight.analysis.smoothing import Smoother, choose_ridge, descent, matched
 from kinsight.analysis.spectrum import Spectrum
-from kinsight.analysis.training import Descent
+from kinsight.analysis.training import Training
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,11 @@ class Applied:
 
 
 def applied(
-    spectrum: Spectrum, labels: Tensor, outputs: Tensor, weights: Tensor, training: Descent | None
+    spectrum: Spectrum, labels: Tensor, outputs: Tensor, weights: Tensor, training: Training
 ) -> Applied:
     """The filter of gradient descent if ``training`` is known, else leave-one-out ridge.
+
+    ``training="residual"``: descent for as long as leaves the residual that the network left.
 
     Args:
         spectrum: of c^{1/2} K c^{1/2}, n·D rows, K not normalised. With √c on both sides the
@@ -38,6 +40,10 @@ def applied(
     if training is None:
         smoother, _ = choose_ridge(spectrum, target)
         parameter = smoother.parameter
+    elif training == "residual":
+        residual = (labels - outputs).reshape(-1) * root
+        smoother = matched(spectrum, target, float(residual.norm()))
+        parameter = smoother.parameter / d
     else:  # the loss is a mean over n samples, not over the n·D numbers of the spectrum
         smoother = descent(spectrum, training.time * d, 1)
         parameter = training.time

@@ -7,8 +7,8 @@ E_k[a](x_i) = (Σ_j K_ij)⁻¹ Σ_j K_ij a_j
 
 The factor std(E_k[ε])/σ alone is optimistic where the network fits its samples one by one;
 the noise gain is that of the smoother H which training applied to all labels: of gradient
-descent if ``training`` says how long, else of the ridge regression of least leave-one-out
-error. Self-similarity is counted.
+descent if ``training`` says how long (or that the residual tells), else of the ridge regression of
+least leave-one-out error. Self-similarity is counted.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from kinsight.analysis.averages import Averages, averages
 from kinsight.analysis.result import Result, histogram, new_figure
 from kinsight.analysis.spectrum import Spectrum
 from kinsight.analysis.targets import Targets, read_targets
-from kinsight.analysis.training import Descent
+from kinsight.analysis.training import Training
 from kinsight.checks import above_zero
 from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
@@ -87,7 +87,7 @@ def denoise(
     source: Source,
     labels: Sequence[Any] | Tensor,
     *,
-    training: Descent | None = None,
+    training: Training = None,
     ridge: float | None = None,
     loss_weights: Tensor | None = None,
     weight_decay: float = 0.0,
@@ -100,7 +100,7 @@ def denoise(
         labels: ỹ, real numbers (N,) or (N, D); NaN = missing, predicted from the others. Whole
             numbers are classes and compared one-hot with D = C outputs.
         training: step sizes times steps of (stochastic) gradient descent on the mean of
-            ½‖ŷ − y‖²; not for Adam.
+            ½‖ŷ − y‖², not for Adam; ``"residual"``: as long as leaves the network's residual.
         ridge: ρ in units of tr K/N; ``None`` chooses it by exact leave-one-out.
         loss_weights: (N,) the weight of each sample in the loss.
         weight_decay: λ of the optimiser, with the loss averaged over samples.
@@ -126,7 +126,7 @@ def denoise(
 
 def _parts(
     source: Source, targets: Targets, weights: Tensor, weight_decay: float,
-    training: Descent | None, rank: int | None,
+    training: Training, rank: int | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Averages, smoother and assumptions, from one walk over K_ij."""
     outputs, apart = source.outputs().double(), source.norms().isnan()
@@ -138,7 +138,7 @@ def _parts(
     known = targets.present & ~apart & (weights > 0)
     spectrum = _spectrum(source, found, known, weights, rank)
     done = _applied(spectrum, targets, outputs, known, weights, training)
-    told = training is not None
+    told = training is not None and training != "residual"
     assumed = check_assumptions(result, targets, found.condition, done["smoother"], told)
     return {**result, **done, "assumptions": assumed}
 
@@ -208,7 +208,7 @@ def _spectrum(
 
 def _applied(
     spectrum: Spectrum | None, targets: Targets, outputs: Tensor, known: Tensor, weights: Tensor,
-    training: Descent | None,
+    training: Training,
 ) -> dict[str, Any]:  # fmt: skip
     """What training did to the noise, where the spectrum is at hand."""
     if spectrum is None:

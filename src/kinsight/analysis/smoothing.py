@@ -5,6 +5,7 @@ ridge regression; with h = 1 − exp(−λ η T/N) gradient descent on the mean 
 T steps, of a network that behaves linearly in its parameters.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,6 +85,34 @@ def descent(spectrum: Spectrum, rate: float, steps: int, momentum: float = 0.0) 
     time = rate / (1 - momentum) * steps
     weights = -torch.expm1(-spectrum.eigenvalues * time / len(spectrum))
     return Smoother(spectrum, weights, "descent", time)
+
+
+def matched(spectrum: Spectrum, labels: Tensor, residual: float) -> Smoother:
+    """The descent filter that leaves as large a residual ‖(I − H) ỹ‖ as the network did.
+
+    Asks for neither optimiser nor step. Good for wide networks under (stochastic) gradient
+    descent, too low for Adam and where labels were learnt by heart
+    (docs/experiments/noise_gain.md).
+
+    Args:
+        residual: ‖ỹ − ŷ‖ over all entries of ``labels``, ỹ less the network's first answers if
+            they are known.
+
+    Cost: O(N r) once, then 60 bisections of O(r).
+    """
+    values, _ = _columns(labels, len(spectrum))
+    inside = (spectrum.eigenvectors.T @ values).square().sum(1)  # (r,)
+    outside = float((values.square().sum() - inside.sum()).clamp_min(0))
+    low, high = -30.0, 30.0  # log of time times the mean eigenvalue
+    unit = float(spectrum.eigenvalues.mean()) / len(spectrum) if len(inside) else 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        left = (-2 * spectrum.eigenvalues / len(spectrum) * math.exp(middle) / unit).exp()
+        if float((inside * left).sum()) + outside > residual**2:
+            low = middle
+        else:
+            high = middle
+    return descent(spectrum, math.exp((low + high) / 2) / unit, 1)
 
 
 def leave_one_out(smoother: Smoother, labels: Tensor) -> Tensor:

@@ -4,9 +4,12 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Union
 
 from kinsight.checks import above_zero
 from kinsight.errors import ArgumentError
+
+Training = Union["Descent", Literal["residual"], None]
 
 _RATES = ("lr", "learning_rate", "rate")
 
