@@ -18,6 +18,8 @@ from run.subjects import COUNT, subject
 
 ANALYZE = import_module("kinsight.run.analyze")  # the function of that name hides the module
 NAMES = [f"file {i}" for i in range(COUNT)]
+NUMBERS = list(range(COUNT))
+CHANGED = [*NUMBERS[:30], -1, *NUMBERS[31:]]  # in the middle, which str() leaves out
 LONG = np.arange(COUNT * 40).reshape(COUNT, 40).tolist()
 
 
@@ -48,6 +50,8 @@ def without_shown(run: RunFolder) -> pa.Table:
         ({"texts": NAMES}, {"texts": NAMES[::-1]}, "text"),
         ({"columns": {"age": range(COUNT)}}, {"columns": {"year": range(COUNT)}}, "year"),
         ({"columns": {"age": LONG}}, {"columns": {"age": [*LONG[:30], [1], *LONG[31:]]}}, "age"),
+        ({"columns": {"age": pa.array(NUMBERS)}}, {"columns": {"age": pa.array(CHANGED)}}, "age"),
+        ({"columns": {"age": torch.tensor(NUMBERS)}}, {"columns": {"age": NUMBERS[::-1]}}, "age"),
         ({"planted": {1: 0}}, {"planted": {1: 2}}, "planted_label"),
         ({"title": "One"}, {"title": "Two"}, None),
     ],

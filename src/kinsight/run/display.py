@@ -61,9 +61,8 @@ def read_display(subject: Subject, count: int) -> Display:
     if paint is not None and count:
         paint(0)
     digest = Digest(
-        subject.names, subject.texts, own, subject.planted, subject.title,
-        _pictures_digest(subject.pictures),
-    )  # fmt: skip
+        _stream(columns), subject.planted, subject.title, _pictures_digest(subject.pictures)
+    )
     title = None if subject.title is None else storable(subject.title)
     return Display(columns, paint, title, len(subject.planted or {}), digest.hex())
 
@@ -103,6 +102,14 @@ def _own_column(name: str, values: Any) -> pa.Array:
     return column
 
 
+def _stream(columns: dict[str, pa.Array]) -> bytes:
+    """All that is in the columns, element by element."""
+    table, sink = pa.table(columns), io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
 def _pictures_digest(pictures: Any) -> Any:
     """What tells other pictures apart without painting all: content, or paths with their times."""
     if pictures is None or isinstance(pictures, (Tensor, np.ndarray)):
@@ -116,10 +123,10 @@ def _pictures_digest(pictures: Any) -> Any:
 
 def _picture_digest(pictures: Sequence[Any], position: int) -> Any:
     picture = pictures[position]
-    if not isinstance(picture, (str, Path)):
-        return picture
     try:
+        if not isinstance(picture, (str, Path)):
+            return Digest(picture).hex()
         state = Path(picture).stat()
-    except (OSError, ValueError):  # painting will say what is wrong
+    except (OSError, SyntaxError, ValueError):  # painting will say what is wrong
         return str(picture)
     return str(picture), state.st_size, state.st_mtime_ns
