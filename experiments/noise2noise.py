@@ -161,12 +161,6 @@ def fit(width: int, x: Tensor, y: Tensor, optimizer: str, steps: int, seed: int)
     return model
 
 
-def matched(spectrum: ks.Spectrum, start: Tensor, residual: float) -> ks.smoothing.Smoother:
-    """The descent filter whose residual ‖(I − H) start‖ is as large as the network's."""
-    tried = [ks.smoothing.descent(spectrum, 1.0, float(t)) for t in torch.logspace(-2, 7, 181)]
-    return min(tried, key=lambda s: abs(size(start - s.smooth(start)) - residual))
-
-
 def predictions(model: nn.Module, first: nn.Module, x: Tensor, y: Tensor, pull: float) -> dict:
     """What one network and its noisy targets say about the noise gain; ``pull`` η T, 0 for Adam."""
     model, first, x, y = model.double(), first.double(), x.double(), y.double()
@@ -176,9 +170,10 @@ def predictions(model: nn.Module, first: nn.Module, x: Tensor, y: Tensor, pull: 
     spectrum = ks.Spectrum.of_gram(gram)
     found = {"factor": size(factors(gram))}
     found["ridge"] = ks.smoothing.choose_ridge(spectrum, y)[0].noise_gain()
-    found["matched"] = matched(spectrum, y, residual).noise_gain()
+    norm = residual * len(x) ** 0.5
+    found["matched"] = ks.smoothing.matched(spectrum, y, norm).noise_gain()
     before = ks.Spectrum.of_gram(ks.TangentKernel(first).inner(x))
-    found["matched, first kernel"] = matched(before, start, residual).noise_gain()
+    found["matched, first kernel"] = ks.smoothing.matched(before, start, norm).noise_gain()
     if pull:
         found["descent"] = ks.smoothing.descent(spectrum, pull, 1).noise_gain()
         found["descent, first kernel"] = ks.smoothing.descent(before, pull, 1).noise_gain()
