@@ -111,7 +111,7 @@ def test_samples_with_nan_are_named_and_the_rest_is_computed() -> None:
     bad = X.clone()
     bad[2] = torch.nan
     kernel = ks.TangentKernel(net(nn.Tanh()))
-    with pytest.warns(errors.NonFiniteGradientWarning, match=r"1 samples .*: 2\."):
+    with pytest.warns(errors.NonFiniteGradientWarning, match=r"1 sample .*: 2\."):
         similarity = kernel.similarity(bad)
     rest = [0, 1, 3, 4, 5]
     clean = kernel.similarity(X[rest])

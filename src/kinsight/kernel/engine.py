@@ -185,16 +185,16 @@ class Engine:
             named = ", ".join(map(str, notes.non_finite[:10]))
             more = " …" if len(notes.non_finite) > 10 else ""
             warnings.warn(
-                f"{len(notes.non_finite)} samples have a NaN or infinite gradient and are set "
-                f"apart (their values are NaN, they enter no sum): {named}{more}. Check these "
-                "inputs for NaN, or the output function for 0/0 and log 0",
+                f"{_counted(len(notes.non_finite))} a NaN or infinite gradient, set apart "
+                f"(values are NaN and enter no sum): {named}{more}. Check these inputs for NaN, "
+                "or the output function for 0/0 and log 0",
                 NonFiniteGradientWarning,
                 stacklevel=4,
             )
         if notes.zero or (notes.singular and inverted):
-            zero = f"{len(notes.zero)} samples have no gradient at all. " if notes.zero else ""
+            zero = f"{_counted(len(notes.zero))} no gradient at all. " if notes.zero else ""
             rank = (
-                f"{notes.singular} samples have K(x,x) of rank {notes.smallest_rank} or more "
+                f"{_counted(notes.singular)} K(x,x) of rank {notes.smallest_rank} or more "
                 f"instead of {self.outputs}; the pseudo-inverse is used. "
                 if notes.singular and inverted
                 else ""
@@ -247,6 +247,10 @@ def _remedy(function: NetworkFunction) -> str:
         "it cancels where the network is sure. Use ks.outputs.Loss() or ks.outputs.OwnClass(), "
         "which do not cancel, or dtype=torch.float64"
     )
+
+
+def _counted(samples: int) -> str:
+    return f"{samples:,} sample has" if samples == 1 else f"{samples:,} samples have"
 
 
 def _dense_if_cheaper(block: Block) -> Block:

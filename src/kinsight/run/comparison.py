@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kinsight.errors import KinsightError, KinsightWarning
 from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.network.batches import Batches
 from kinsight.tangent.reference import jacobian_by_loop
 
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
@@ -54,10 +55,12 @@ def in_batch_and_alone(kernel_of: KernelOf, few: Any) -> Comparison:
 
 def with_loop(kernel_of: KernelOf, few: Any) -> Comparison:
     """Inner products as computed, and from autograd's own gradients, one by one. Cost: D passes."""
+    data = Batches(few)
 
     def distance(dtype: torch.dtype | None) -> float:
         kernel = kernel_of(dtype, None)
-        jacobian = jacobian_by_loop(kernel.function, kernel.function.place(few)).double()
+        batch = kernel.function.place(data.take(range(len(data))))
+        jacobian = jacobian_by_loop(kernel.function, batch).double()
         return distance_of(kernel.inner(few), torch.einsum("ndp,mdp->nm", jacobian, jacobian).cpu())
 
     return _compared(kernel_of, distance)

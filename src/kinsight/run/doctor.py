@@ -71,11 +71,11 @@ def doctor(subject: Subject, settings: Settings | None = None) -> Diagnosis:
     count = check_lengths(subject)
     kernel = kernel_for(subject, settings)
     batches = Batches(subject.data)
-    few = batches.take(_spread(count, _FEW))
+    few = batches.part(_spread(count, _FEW))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", KinsightWarning)
         batch, loop = _compared(subject, settings, few)
-        read = survey(kernel.function, batches.take(_spread(count, _PROBE)))
+        read = survey(kernel.function, batches.part(_spread(count, _PROBE)))
         d = kernel.on(few).dimension
         cost, cheaper = _cost(subject, settings, count), None
         if d >= _MANY_OUTPUTS and read.classes >= _MANY_OUTPUTS:
@@ -147,7 +147,7 @@ def _probe_size(kernel: TangentKernel, subject: Subject, count: int) -> int:
 def _comparing(kernel: TangentKernel, subject: Subject, size: int) -> tuple[float, int]:
     """Least seconds of two comparisons of ``size`` samples, after one that warms up."""
     batches = Batches(subject.data)
-    source = kernel.on(batches.take(_spread(len(batches), size)))
+    source = kernel.on(batches.part(_spread(len(batches), size)))
     times = []
     for _ in range(3):
         start = time.perf_counter()
