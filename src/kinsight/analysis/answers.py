@@ -43,8 +43,8 @@ def answer(
     ``rho``: the ridge, in units of the mean eigenvalue tr K/N; ``None`` chooses the one of least
     leave-one-out error. ``rank``: eigenpairs, ``None`` for all up to 4,096 samples and features
     of 2,048 landmarks beyond. Samples without a label do not take part and are predicted.
-    ``gram``: (N, N) similarities, where somebody has them already. The kernel is Tr K, not
-    normalised, where that is known: for one output or trace-normalised; else the similarity.
+    ``gram``: (N, N) similarities, where somebody has them already. The features are
+    normalised: norms that differ by much (sure and unsure samples) would drown the rest.
 
     Cost: O(N³) in full, O(N S²) with rank S.
     """
@@ -55,13 +55,12 @@ def answer(
     if int(known.sum()) < 2:
         raise ArgumentError("labels: expected at least two samples with label and gradient")
     labels = targets.values[known]
-    scale = _scale(source)
     if rank is None and (gram is not None or len(source) <= FULL):
-        gram = (source.gram() if gram is None else gram).double() * scale[:, None] * scale
+        gram = (source.gram() if gram is None else gram).double()
         spectrum = Spectrum.of_gram(gram[known][:, known], centred=True)
         predict = _by_gram(gram, known, asked)
     else:
-        phi = source.features(rank or 2048).double() * scale[:, None]
+        phi = source.features(rank or 2048).double()
         spectrum = Spectrum.of_features(phi[known], centred=True)
         predict = _by_features(phi, known, asked)
     smoother, curve = _smoother(spectrum, labels, rho)
@@ -70,14 +69,6 @@ def answer(
     if bool(asked.any()):
         result[asked] = predict(smoother, labels)
     return Answers(result, smoother, curve, len(spectrum.eigenvalues))
-
-
-def _scale(source: Source) -> Tensor:
-    """‖g‖ of every sample, up to a common factor, where K is k times two of them: (N,)."""
-    norms = source.norms().double()
-    if source.dimension > 1 and source.normalization != "trace":
-        return torch.ones_like(norms)
-    return norms / norms[norms.isfinite()].square().mean().sqrt().clamp_min(1e-300)
 
 
 def _smoother(

@@ -48,7 +48,7 @@ class Denoising(Result):
     residual: Tensor  # (N, D) E_k[ŷ] − E_k[ỹ], zero at a stationary point of the L2 loss
     decay: Tensor  # (N, D) the part of the residual that weight decay explains
     negative: Tensor  # (N,) share of the weights that is negative
-    left_out: Tensor  # (N, D) leave-one-out answer of ridge regression on Tr K
+    left_out: Tensor  # (N, D) leave-one-out answer of ridge regression on the similarity
     ridge: float  # its ρ, in units of tr K/N
     gain: Tensor | None  # (N,) std of the smoother's answer for noise of std 1
     noise_gain: float | None  # √(tr H Hᵀ/(N D)), the share of the noise that is in the answers

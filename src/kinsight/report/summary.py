@@ -53,7 +53,7 @@ def _fit(samples: Samples) -> list[str]:
     alone, mixed, both = (regimes[n] for n in ("over-fitted", "under-fitted", "ambiguous"))
     well = regimes["well supported"]
     return [
-        f"{well:,} of {total:,} samples ({well / total:.0%}) are well supported by others with the "
+        f"{well:,} of {total:,} samples ({well / total:.1%}) are well supported by others with the "
         f"same label. {_have(alone)} so few neighbours that "
         f"the label can be learnt by heart, {mixed:,} {'lies' if mixed == 1 else 'lie'} in a crowd "
         f"of mixed labels, and {both:,} {'is' if both == 1 else 'are'} both lonely and mixed."
