@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import kinsight as ks
-
 PATH = Path(__file__).parents[2] / "experiments" / "noise2noise.py"
 SPECIFICATION = importlib.util.spec_from_file_location("noise2noise", PATH)
 noise2noise = importlib.util.module_from_spec(SPECIFICATION)
@@ -22,17 +20,6 @@ def test_factor_of_copies_is_one_over_the_root_of_their_number() -> None:
     assert orthogonal == pytest.approx(64**-0.5, abs=1e-6)
     assert near < orthogonal < opposed
     assert all(row["difference"] < 1e-6 for row in rows)
-
-
-def test_the_matched_filter_finds_the_time_that_left_the_residual() -> None:
-    torch.manual_seed(0)
-    features, start = torch.randn(40, 60), torch.randn(40).double()
-    spectrum = ks.Spectrum.of_gram(features @ features.T)
-    trained = ks.smoothing.descent(spectrum, rate=0.5, steps=3)
-    residual = noise2noise.size(start - trained.smooth(start))
-    found = noise2noise.matched(spectrum, start, residual)
-    assert found.parameter == pytest.approx(1.5, rel=0.1)
-    assert found.noise_gain() == pytest.approx(trained.noise_gain(), rel=0.02)
 
 
 def test_patches_are_seen_once_and_the_middle_is_their_middle() -> None:
