@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kinsight import errors
+from kinsight.analysis import smoothing
 from kinsight.analysis.smoothing import choose_ridge, descent, leave_one_out, matched, ridge
 from kinsight.analysis.spectrum import Spectrum
 
@@ -92,6 +93,18 @@ def test_the_ridge_is_large_for_noise_and_small_for_signal() -> None:
     large, _ = choose_ridge(spectrum, labels())
     assert small.parameter < 1e-3 * large.parameter
     assert bool(curve.isfinite().all())
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_curve_is_the_error_of_every_ridge(centred: bool) -> None:
+    spectrum, y = Spectrum.of_features(features(), centred), labels()
+    best, curve = choose_ridge(spectrum, y)
+    unit = float(spectrum.eigenvalues.sum()) / N
+    for i in (0, 20, 40, 60):
+        rho = float(smoothing.RIDGES[i]) * unit
+        error = (leave_one_out(ridge(spectrum, rho), y) - y).square().mean()
+        assert float(curve[i]) == pytest.approx(float(error), rel=1e-9)
+    assert best.parameter == pytest.approx(float(smoothing.RIDGES[curve.argmin()]) * unit)
 
 
 def test_wrong_input_is_refused() -> None:

@@ -57,9 +57,10 @@ def test_resnet20_through_the_doctor_and_a_run(example, tmp_path: Path) -> None:
     found = doctor(subject)
     assert not found.coverage.fallback
     assert not found.coverage.unused
-    assert found.batch_distance < 1e-4
-    assert found.loop_distance is not None
-    assert found.loop_distance < 1e-4
+    assert found.sound
+    assert found.batch.distance < 1e-4
+    assert found.loop is not None
+    assert found.loop.distance < 1e-4
     run = analyze(subject, tmp_path)
     nearest = run.table("neighbours")
     label = run.table("samples")["label"].to_pylist()
@@ -78,8 +79,8 @@ def test_a_transformer_on_text_through_the_doctor_and_a_run(
     subject = as_subject(module.trained())
     found = doctor(subject)
     assert not found.coverage.fallback
-    assert found.loop_distance is not None
-    assert found.loop_distance < 1e-4
+    assert found.loop is not None
+    assert found.loop.distance < 1e-4
     run = analyze(subject, tmp_path, Settings(neighbours=5))
     assert run.table("samples")["text"][0].as_py() == subject.texts[0]
     exact = ks.TangentKernel(subject.model, output=subject.output, dtype=torch.float64)
