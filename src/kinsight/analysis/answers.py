@@ -12,6 +12,7 @@ from kinsight.checks import positive
 from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
 
+_LEAST = 1e-10
 FULL = 4096  # samples up to which the whole Gram matrix is decomposed by default
 
 
@@ -50,14 +51,16 @@ def answer(
     """
     if rank is not None:
         positive("rank", rank)
-    fit = source.norms().isfinite()
+    fit = source.norms().isfinite() & (source.ranks() > 0)
     known, asked = fit & targets.present, fit & ~targets.present
     if int(known.sum()) < 2:
         raise ArgumentError("labels: expected at least two samples with label and gradient")
     labels = targets.values[known]
-    if rank is None and (gram is not None or len(source) <= FULL):
-        gram = (source.gram() if gram is None else gram).double()
+    small = len(source) <= FULL and 8 * len(source) ** 2 <= source.memory_budget
+    if rank is None and (gram is not None or small):
+        gram = source.gram() if gram is None else gram
         spectrum = Spectrum.of_gram(gram[known][:, known], centred=True)
+        gram = gram.double()
         predict = _by_gram(gram, known, asked)
     else:
         phi = source.features(rank or 2048).double()
@@ -76,6 +79,11 @@ def _smoother(
 ) -> tuple[Smoother, Tensor | None]:
     if rho is None:
         return choose_ridge(spectrum, labels)
+    if rho < _LEAST:
+        raise ArgumentError(
+            f"ridge: expected at least {_LEAST:g} of the mean eigenvalue, where leave-one-out is "
+            f"exact to 1e-5, got {rho!r}"
+        )
     unit = float(spectrum.eigenvalues.sum()) / len(spectrum)
     return ridge(spectrum, rho * unit), None
 

@@ -40,7 +40,12 @@ def check_assumptions(
     named = [
         ("training reached a stationary point", share, STATIONARY, "E_k[ŷ] − E_k[ỹ] over spread"),
         ("weight decay hardly moves the averages", explained, DECAY, "its part of the residual"),
-        ("weights are not negative", negative, NEGATIVE, "share that is; factors may exceed 1"),
+        (
+            "kernel weights are positive",
+            negative,
+            NEGATIVE,
+            "share that is not",
+        ),
         ("the sums of kernels can be inverted", typical, CONDITION, "median condition number"),
     ]
     checked = [

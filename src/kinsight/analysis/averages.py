@@ -18,6 +18,7 @@ class Averages:
     negative: Tensor  # (N,) share of the weight that is negative, of Tr K_ij, in [0, ½] mostly
     condition: Tensor  # (N,) of Σ_j c_j K_ij; infinite where singular
     gram: Tensor | None  # (N·D, N·D) all K_ij, where asked for
+    precision: torch.dtype  # that K_ij were computed in
 
 
 def averages(
@@ -38,8 +39,9 @@ def averages(
     sums = torch.zeros(count, d, a, dtype=torch.float64)
     traces = torch.zeros(count, 2, dtype=torch.float64)
     gram = torch.zeros(count, d, count, d, dtype=torch.float64) if keep_gram else None
+    precision = torch.float64
     for block in source.products():
-        rows, columns = block.rows, block.columns
+        rows, columns, precision = block.rows, block.columns, block.values.dtype
         kernel = block.values.double().nan_to_num()  # (B, C, D, D)
         if gram is not None:
             gram[rows, :, columns] = kernel.transpose(1, 2)
@@ -58,6 +60,7 @@ def averages(
         traces[:, 0] / traces[:, 1].clamp_min(1e-300),
         condition,
         None if gram is None else gram.reshape(count * d, count * d),
+        precision,
     )
 
 

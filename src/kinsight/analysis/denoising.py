@@ -25,7 +25,8 @@ from kinsight.analysis.averages import Averages, averages
 from kinsight.analysis.result import Result, histogram, new_figure
 from kinsight.analysis.spectrum import Spectrum
 from kinsight.analysis.targets import Targets, read_targets
-from kinsight.analysis.training import Training
+from kinsight.analysis.training import Descent, Training, check_training
+from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero
 from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
@@ -63,10 +64,10 @@ class Denoising(Result):
         middle = float(self.factor[self.factor.isfinite()].median())
         lines = [f"denoising factor, median {middle:.3g}"]
         if self.noise_gain is not None and self.noise_level is not None:
-            lines.append(
-                f"noise gain {self.noise_gain:.3g} by {self.smoother}, "
-                f"noise level σ̂ = {self.noise_level:.3g}"
-            )
+            told = self.noise_level == self.noise_level  # NaN: nearly all is fitted
+            level = f"σ̂ = {self.noise_level:.3g}" if told else "not to be told"
+            gain = f"noise gain {self.noise_gain:.3g} by {self.smoother}"
+            lines.append(f"{gain}, noise level {level}")
         lines += [
             f"{'holds' if a.holds else 'FAILS'}: {a.name} ({a.says})" for a in self.assumptions
         ]
@@ -102,7 +103,8 @@ def denoise(
         training: step sizes times steps of (stochastic) gradient descent on the mean of
             ½‖ŷ − y‖², not for Adam; ``"residual"``: as long as leaves the network's residual.
         ridge: ρ in units of tr K/N; ``None`` chooses it by exact leave-one-out.
-        loss_weights: (N,) the weight of each sample in the loss.
+        loss_weights: (N,) the weight of each sample in the loss, a mean over the labelled ones;
+            weight 0 is as no label. ``left_out`` weighs the others alike.
         weight_decay: λ of the optimiser, with the loss averaged over samples.
         rank: eigenpairs for ridge and smoother; ``None`` for all if N·D ≤ 4,096, beyond it 2,048
             landmarks where D = 1, and no smoother for several outputs.
@@ -115,30 +117,54 @@ def denoise(
     Source: Charpiat et al., NeurIPS 2019, section 5; Golub, Heath and Wahba 1979 for
     leave-one-out.
     """
-    targets = read_targets(labels, len(source), varied=False)
-    _check_width(targets, source.dimension)
-    weights = _loss_weights(loss_weights, len(source))
     above_zero("ridge", 1.0 if ridge is None else ridge)
+    loss, targets = _read(source, labels, loss_weights, weight_decay, training)
     others = answer(source, targets, ridge, rank)
-    parts = _parts(source, targets, weights, weight_decay, training, rank)
+    parts = _parts(source, targets, loss, rank)
     return Denoising(**parts, left_out=others.left_out, ridge=others.ridge)
 
 
-def _parts(
-    source: Source, targets: Targets, weights: Tensor, weight_decay: float,
-    training: Training, rank: int | None,
-) -> dict[str, Any]:  # fmt: skip
+@dataclass(frozen=True)
+class _Loss:
+    """The loss that the network was trained with: a weighted mean over the labelled samples."""
+
+    labelled: Tensor  # (N,) bool
+    weights: Tensor  # (N,)
+    decay: float
+    training: Training
+
+
+def _read(
+    source: Source, labels: Any, loss_weights: Tensor | None, weight_decay: float,
+    training: Training,
+) -> tuple[_Loss, Targets]:  # fmt: skip
+    """The loss, and the labels that count in it."""
+    require_similarity(source)
+    check_training(training)
+    targets = read_targets(labels, len(source), varied=False)
+    _check_width(targets, source.dimension)
+    weights = _loss_weights(loss_weights, len(source))
+    present = targets.present & (weights > 0)
+    if not bool(present.any()):
+        raise ArgumentError("loss_weights: expected a labelled sample with a weight above 0")
+    loss = _Loss(targets.present, weights, weight_decay, training)
+    return loss, Targets(targets.kind, targets.values, present)
+
+
+def _parts(source: Source, targets: Targets, loss: _Loss, rank: int | None) -> dict[str, Any]:
     """Averages, smoother and assumptions, from one walk over K_ij."""
-    outputs, apart = source.outputs().double(), source.norms().isnan()
+    outputs, weak = source.outputs().double(), source.ranks() == 0
+    apart = source.norms().isnan() | weak  # without a gradient there is nothing to average
+    count = int((loss.labelled & ~apart).sum())
     stacked = torch.stack([targets.values, outputs.nan_to_num()], 2)  # (N, D, 2)
     whole = rank is None and len(source) * source.dimension <= LARGEST
-    found = averages(source, stacked, weights, targets.present, keep_gram=whole)
-    averaged = _averaged(found, outputs, _decay(source, found, weight_decay))
+    found = averages(source, stacked, loss.weights, targets.present, keep_gram=whole)
+    averaged = _averaged(found, outputs, _decay(source, found, loss.decay, count))
     result = {n: v.masked_fill(_like(apart, v), torch.nan) for n, v in averaged.items()}
-    known = targets.present & ~apart & (weights > 0)
-    spectrum = _spectrum(source, found, known, weights, rank)
-    done = _applied(spectrum, targets, outputs, known, weights, training)
-    told = training is not None and training != "residual"
+    known = targets.present & ~apart
+    spectrum = _spectrum(source, found, known, loss.weights, rank)
+    done = _applied(spectrum, targets, outputs, known, loss, count)
+    told = isinstance(loss.training, Descent) and done["smoother"] == "descent"
     assumed = check_assumptions(result, targets, found.condition, done["smoother"], told)
     return {**result, **done, "assumptions": assumed}
 
@@ -158,21 +184,23 @@ def _loss_weights(given: Tensor | None, count: int) -> Tensor:
     weights = torch.as_tensor(given).double().reshape(-1)
     if len(weights) != count or not bool((weights.isfinite() & (weights >= 0)).all()):
         raise ArgumentError(
-            f"loss_weights: expected {count} finite numbers of at least 0, got shape "
-            f"{tuple(weights.shape)}"
+            f"loss_weights: expected {count} finite numbers of at least 0, got "
+            f"{len(weights)}, the least of them {float(weights.min()) if len(weights) else 0:g}"
         )
     return weights
 
 
-def _decay(source: Source, found: Averages, weight_decay: float) -> Tensor:
-    """−N λ (Σ_j c_j K_ij)⁻¹ J_i θ: what weight decay makes of the residual. (N, D)."""
+def _decay(source: Source, found: Averages, weight_decay: float, count: int) -> Tensor:
+    """−n λ (Σ_j c_j K_ij)⁻¹ J_i θ, n labelled samples: what weight decay leaves. (N, D)."""
+    if not (0 <= weight_decay < float("inf")):
+        raise ArgumentError(f"weight_decay: expected a number of at least 0, got {weight_decay!r}")
     if not weight_decay:
         return torch.zeros(found.of.shape[:2], dtype=torch.float64)
     along = getattr(source, "along_parameters", None)
     if along is None:
         raise ArgumentError("weight_decay: expected a source of the exact kernel, kernel.on(data)")
     pull = found.inverse @ along().nan_to_num()[:, :, None]
-    return -len(source) * weight_decay * pull[:, :, 0]
+    return -count * weight_decay * pull[:, :, 0]
 
 
 def _averaged(found: Averages, outputs: Tensor, decay: Tensor) -> dict[str, Tensor]:
@@ -199,7 +227,8 @@ def _spectrum(
     root = weights.sqrt()
     if found.gram is not None:
         each, scale = (v.repeat_interleave(source.dimension) for v in (known, root))
-        return Spectrum.of_gram(found.gram[each][:, each] * scale[each, None] * scale[each])
+        gram = found.gram[each][:, each] * scale[each, None] * scale[each]
+        return Spectrum.of_gram(gram, precision=found.precision)
     if source.dimension > 1:
         return None
     phi = source.features(rank or RANK).double() * (source.norms().double() * root)[:, None]
@@ -207,14 +236,15 @@ def _spectrum(
 
 
 def _applied(
-    spectrum: Spectrum | None, targets: Targets, outputs: Tensor, known: Tensor, weights: Tensor,
-    training: Training,
+    spectrum: Spectrum | None, targets: Targets, outputs: Tensor, known: Tensor, loss: _Loss,
+    count: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What training did to the noise, where the spectrum is at hand."""
     if spectrum is None:
         nothing = dict.fromkeys(("gain", "noise_gain", "noise_level", "parameter", "rank"))
         return {**nothing, "smoother": "none"}
-    done = applied(spectrum, targets.values[known], outputs[known], weights[known], training)
+    values, answers, weights = (v[known] for v in (targets.values, outputs, loss.weights))
+    done = applied(spectrum, values, answers, weights, loss.training, count)
     gain = torch.full((len(known),), torch.nan, dtype=torch.float64)
     gain[known] = done.gain
     return {

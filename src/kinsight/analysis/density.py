@@ -37,8 +37,9 @@ from torch import Tensor
 
 from kinsight.analysis.result import Result, histogram, new_figure
 from kinsight.analysis.tallies import Centred, Counts
-from kinsight.analysis.walk import answers
+from kinsight.analysis.walk import answers, require_similarity
 from kinsight.checks import one_of, positive
+from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
 from kinsight.kernel.stream import Block
 
@@ -95,6 +96,7 @@ def density(
         ArgumentError: an unknown estimator, τ outside [−1, 1], α not above 0, k not below N.
     """
     one_of("estimator", estimator, ESTIMATORS)
+    require_similarity(source)
     if estimator in ("hard", "power"):
         return _pairwise(
             source, estimator, threshold if estimator == "hard" else power, sample, seed
@@ -117,6 +119,8 @@ def _pairwise(
     tally = Counts(thresholds=(parameter,)) if hard else Counts(powers=(parameter,))
     if sample is None and len(source) > MOST_PAIRWISE:
         sample = _SAMPLED
+    if sample is not None and sample == 1:
+        raise ArgumentError("sample: expected at least 2 samples, or None, got 1")
     if sample is not None and positive("sample", sample) < len(source):
         score, error = _sampled(source, estimator, parameter, sample, seed)
         return Density(score, error, estimator, parameter)
@@ -141,12 +145,17 @@ def _sampled(
         second[block.rows] += value.square().sum(1)
     others = len(chosen) - (place >= 0).double()
     mean = first / others
-    deviation = (second / others - mean.square()).clamp_min(0).sqrt()
+    if estimator == "hard":  # no count is certain because none was seen (Laplace)
+        share_seen = (first + 1) / (others + 2)
+        variance = share_seen * (1 - share_seen)
+    else:
+        variance = (second / others - mean.square()).clamp_min(0) * others / (others - 1)
+    deviation = variance.sqrt()
     all_others = len(fit) - 1
     share = (1 - others / all_others).clamp_min(0)  # nothing is left to chance in what was seen
     error = all_others * deviation * (share / others).sqrt()
     apart = source.norms().isnan()
-    score = (1 + all_others * mean).masked_fill(apart, torch.nan)
+    score = ((source.ranks() > 0).double() + all_others * mean).masked_fill(apart, torch.nan)
     return score, error.masked_fill(apart, torch.nan)
 
 

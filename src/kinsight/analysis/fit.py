@@ -140,9 +140,10 @@ class _SpreadPage(Page):
     def __init__(self, block: Block, asked: Spread):
         count, width = len(block.values), asked.targets.values.shape[1]
         self._asked, self._rows = asked, block.rows
-        self._values = torch.cat(
-            [asked.targets.values, asked.targets.values.square().sum(1, keepdim=True)], 1
-        )
+        given, present = asked.targets.values, asked.targets.present
+        self._mean = given[present].mean(0)  # taken out: E y² − (E y)² would cancel
+        centred = (given - self._mean) * present[:, None]
+        self._values = torch.cat([centred, centred.square().sum(1, keepdim=True)], 1)
         self._sums = torch.zeros(count, width + 1, dtype=torch.float64)
         self._total = torch.zeros(count, dtype=torch.float64)
 
@@ -159,4 +160,4 @@ class _SpreadPage(Page):
         mean = self._sums / self._total[:, None]  # NaN without support
         expected = mean[:, :-1]
         spread = (mean[:, -1] - expected.square().sum(1)).clamp_min(0)
-        return {"support": self._total, "expected": expected, "spread": spread}
+        return {"support": self._total, "expected": expected + self._mean, "spread": spread}

@@ -54,12 +54,16 @@ class Smoother:
     def noise_level(self, residual: Tensor) -> Tensor:
         """σ̂ = √(‖ỹ − ŷ‖² / tr((I−H)ᵀ(I−H))) of ``residual`` ỹ − ŷ, (N,) or (N, D): () or (D,).
 
-        Right where the signal itself is fitted; an upper bound otherwise.
+        Right where the signal itself is fitted; an upper bound otherwise. NaN where the smoother
+        leaves less than one part in a hundred of the degrees of freedom.
         """
         values, flat = _columns(residual, len(self.spectrum))
         lost = (1 - self.weights).square().sum()
         rest = len(self.spectrum) - len(self.weights) - int(self.spectrum.centred)
-        level = (values.square().sum(0) / (lost + rest).clamp_min(1e-12)).sqrt()
+        free = float(lost) + rest
+        if free < 0.01 * len(self.spectrum):
+            free = math.nan
+        level = (values.square().sum(0) / free).sqrt()
         return level[0] if flat else level
 
 

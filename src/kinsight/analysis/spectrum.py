@@ -30,12 +30,18 @@ class Spectrum:
         return float(self.eigenvalues[0] / self.eigenvalues[-1])
 
     @classmethod
-    def of_gram(cls, gram: Tensor, centred: bool = False) -> "Spectrum":
+    def of_gram(
+        cls, gram: Tensor, centred: bool = False, precision: torch.dtype | None = None
+    ) -> "Spectrum":
         """From K, (N, N) and symmetric. Cost: O(N³), float64.
+
+        ``precision``: that its entries were computed in, by default their type. Eigenvalues that
+        rounding in it explains are left out, before centring can make them look large.
 
         Raises:
             ArgumentError: not square, or not finite.
         """
+        gram = torch.as_tensor(gram)
         if gram.dim() != 2 or gram.shape[0] != gram.shape[1]:
             raise ArgumentError(f"gram: expected a square matrix, got {tuple(gram.shape)}")
         if not bool(gram.isfinite().all()):
@@ -43,34 +49,35 @@ class Spectrum:
                 "gram: expected finite values; leave out the samples that are set apart "
                 "(source.non_finite())"
             )
+        eps = torch.finfo(precision or gram.dtype).eps
         value = gram.double()
         value = (value + value.T) / 2
+        floor = float(value.mean(0).sum().abs()) if len(value) else 0.0  # ≤ λ_max of K
         if centred:
             mean = value.mean(0)
             value = value - mean - mean[:, None] + mean.mean()
         values, vectors = torch.linalg.eigh(value)
-        return cls._kept(values.flip(0), vectors.flip(1), len(value), centred)
+        values, vectors = values.flip(0), vectors.flip(1)
+        share = 16 * eps if eps > 1e-10 else len(value) * eps
+        kept = values > share * max(floor, float(values[0]) if len(values) else 0.0)
+        return cls(values[kept], vectors[:, kept], centred)
 
     @classmethod
     def of_features(cls, features: Tensor, centred: bool = False) -> "Spectrum":
         """From φ, (N, S), with K = φ φᵀ; rank at most S. Cost: O(N S²), memory of φ in float64."""
+        features = torch.as_tensor(features)
         if features.dim() != 2 or not bool(features.isfinite().all()):
             raise ArgumentError(
                 f"features: expected finite values of shape (N, S), got {tuple(features.shape)}"
             )
-        value = features.double()
+        value = features.to(torch.float64, copy=True)
         if centred:
-            value = value - value.mean(0)
+            value -= value.mean(0)
         values, vectors = torch.linalg.eigh(value.T @ value)  # (S, S)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = values > _smallest(values, max(features.shape))
         left = value @ vectors[:, kept] / values[kept].sqrt()  # (N, r)
         return cls(values[kept], left, centred)
-
-    @classmethod
-    def _kept(cls, values: Tensor, vectors: Tensor, size: int, centred: bool) -> "Spectrum":
-        kept = values > _smallest(values, size)
-        return cls(values[kept], vectors[:, kept], centred)
 
 
 def _smallest(values: Tensor, size: int) -> float:

@@ -41,6 +41,7 @@ from kinsight.analysis.answers import answer
 from kinsight.analysis.result import Result, histogram, new_figure
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.votes import vote
+from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero, one_of, positive
 from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import Neighbours
@@ -114,6 +115,7 @@ def suspects(
     """
     one_of("method", method, METHODS)
     above_zero("ridge", 1.0 if ridge is None else ridge)
+    require_similarity(source)
     targets = read_targets(labels, len(source))
     if logits is not None:
         logits, targets = _matched(logits, targets)
@@ -151,7 +153,7 @@ def judge(
     if logits is not None:
         own = (logits / _TEMPERATURE).softmax(1)
         answers = (_OTHERS * answers + (1 - _OTHERS) * own).clamp_min(0)
-    said = answers.isfinite().all(1) & (answers.abs().sum(1) > 0)
+    said = answers.isfinite().all(1)
     judged = targets.present & said
     if targets.kind == "classes":
         score = _of_classes(answers, targets, method, logits is not None)

@@ -208,7 +208,8 @@ class _InfluencePage(Page):
         self._total += block.values.double().abs().nan_to_num() @ self._norms[block.columns]
 
     def columns(self) -> dict[str, Tensor]:
-        return {"influence": self._total / self._own}
+        own = self._own
+        return {"influence": torch.where(own == 0, 0.0, self._total / own)}
 
 
 class Whole(Tally):

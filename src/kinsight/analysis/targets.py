@@ -59,7 +59,9 @@ def read_targets(labels: Sequence[Any] | Tensor, count: int, varied: bool = True
             f"({count}, D), got {tuple(given.shape)}"
         )
     if given.is_complex() or given.dtype == torch.bool:
-        raise ArgumentError(f"labels: expected whole or real numbers, got {given.dtype}")
+        raise ArgumentError(
+            f"labels: expected whole or real numbers, got {given.dtype}; pass .long() for classes"
+        )
     targets = _numbers(given) if given.is_floating_point() else _classes(given)
     if not bool(targets.present.any()):
         raise ArgumentError("labels: expected at least one, got only missing ones (−1, NaN)")
@@ -79,6 +81,7 @@ def _classes(given: Tensor) -> Targets:
             "labels: expected one class a sample, got whole numbers of shape "
             f"{tuple(given.shape)}; one-hot labels need argmax(1), quantities .float()"
         )
+    given = given.long()
     present = given >= 0
     size = int(given.max()) + 1
     if size > _MOST_CLASSES:

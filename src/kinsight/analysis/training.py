@@ -55,6 +55,14 @@ class Descent:
         return cls.of(total, 1, momentum)
 
 
+def check_training(training: Training) -> None:
+    """Refuse what says nothing of a training."""
+    if training is not None and training != "residual" and not isinstance(training, Descent):
+        raise ArgumentError(
+            f"training: expected None, 'residual' or ks.Descent.of(rate, steps), got {training!r}"
+        )
+
+
 def _rows(path: Path) -> list[dict]:
     try:
         text = path.read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from kinsight.analysis.targets import Targets
 def vote(similarity: Tensor, neighbours: Tensor, targets: Targets) -> Tensor:
     """Share of the votes that each class gets, Σ_j max(k_j, 0) y_j / Σ_j max(k_j, 0): (N, C).
 
-    For real labels the weighted mean of the neighbours. Zero rows where nobody votes; a sample
-    without a label does not vote.
+    For real labels the weighted mean of the neighbours. NaN where nobody votes; a sample without
+    a label does not vote.
 
     Args:
         similarity, neighbours: (N, K) of the nearest samples; −1 for none.
@@ -23,4 +23,4 @@ def vote(similarity: Tensor, neighbours: Tensor, targets: Targets) -> Tensor:
     total = torch.zeros_like(targets.values)
     for k in range(neighbours.shape[1]):
         total += weights[:, k, None] * targets.values[voters[:, k]]
-    return total / weights.sum(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    return total / weights.sum(1, keepdim=True)  # 0/0 where nobody votes

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
 from kinsight.kernel.stream import Block
 
@@ -47,6 +49,24 @@ class Page(ABC):
         """The answers, once all columns were added: (B,) or (B, K) each."""
 
 
+def require_similarity(source: Any) -> None:
+    """Refuse what is no source, and a source whose values are not similarities.
+
+    Raises:
+        ArgumentError: a kernel, data, or a source with ``normalization=None``.
+    """
+    if not isinstance(source, Source):
+        raise ArgumentError(
+            "source: expected samples as a network sees them, kernel.on(data) or "
+            f"ks.FeatureSource(features), got {type(source).__name__}"
+        )
+    if source.normalization is None:
+        raise ArgumentError(
+            "source: expected similarities, got a kernel with normalization=None; use "
+            "normalization='whitened' or 'trace'"
+        )
+
+
 def walk(
     source: Source,
     tallies: Sequence[Tally],
@@ -62,6 +82,7 @@ def walk(
 
     Cost: N² similarities; memory of the answers and one block.
     """
+    require_similarity(source)
     return _ranges(source.blocks(first), tallies, on_pairs)
 
 

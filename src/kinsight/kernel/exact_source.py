@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kinsight.kernel.combine import influence, matrix, similarity
+from kinsight.kernel.combine import influence, inner, matrix, similarity
 from kinsight.kernel.density import soft_density
 from kinsight.kernel.engine import Engine, Notes
 from kinsight.kernel.neighbours import Neighbours
@@ -90,12 +90,12 @@ class ExactSource(Source):
         rows. NaN where a sample is set apart.
         """
         theirs = None if reference is None else self._engine.read(reference)
-        yield from self._stream(self._data, theirs, self.normalization, similarity, first)
+        yield from self._stream(self._data, theirs, self.normalization, self._combined, first)
 
     def against(self, columns: Tensor) -> Iterator[Block]:
         """Similarities of all samples with those at ``columns``, (M,): values (B, C)."""
         chosen = self._data.part(columns.tolist())
-        yield from self._stream(self._data, chosen, self.normalization, similarity)
+        yield from self._stream(self._data, chosen, self.normalization, self._combined)
 
     def products(self) -> Iterator[Block]:
         """K(x_i, x_j), not normalised, of all pairs: values (B, C, D, D)."""
@@ -105,6 +105,10 @@ class ExactSource(Source):
         """K(x_j, q) K(q, q)⁺: rows are queries, columns samples; values (B, C, D, D)."""
         ours = self._data if queries is None else self._engine.read(queries)
         yield from self._stream(ours, self._data, None, influence)
+
+    @property
+    def _combined(self) -> Combine:
+        return inner if self.normalization is None else similarity
 
     def _stream(
         self,

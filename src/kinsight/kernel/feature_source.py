@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kinsight.checks import positive
 from kinsight.errors import ArgumentError
 from kinsight.kernel.budget import memory_budget as budget_for
 from kinsight.kernel.neighbours import Neighbours
@@ -52,12 +53,16 @@ class FeatureSource(Source):
                 f"{value.dtype} of shape {tuple(value.shape)}"
             )
         value = value if value.dtype == torch.float64 else value.float()
-        lengths = value.double().norm(dim=1)
-        self._features = value / lengths.clamp_min(1e-300)[:, None].to(value)
+        self._features, lengths = _unit(value)
         self._norms = lengths if norms is None else _column(norms, len(value), "norms")[:, 0]
+        if bool((self._norms < 0).any()):
+            raise ArgumentError("norms: expected numbers of at least 0, got a negative one")
         self._norms = self._norms.masked_fill(~lengths.isfinite(), torch.nan)
         self._outputs = None if outputs is None else _column(outputs, len(value), "outputs")
         self._bad = ~self._norms.isfinite()
+        if self._outputs is not None:
+            self._bad |= ~self._outputs.isfinite().all(1)
+            self._norms = self._norms.masked_fill(self._bad, torch.nan)
         self._features[self._bad] = 0
         self._sketched = sketched
         self.normalization = "trace"
@@ -92,8 +97,12 @@ class FeatureSource(Source):
         return self._outputs
 
     def features(self, rank: int = 2048, seed: int = 0) -> Tensor:
-        """The features themselves, normalised: (N, S)."""
-        return self._features.masked_fill(self._bad[:, None], torch.nan)
+        """The features themselves, normalised; the ``rank`` leading directions if S is more."""
+        value = self._features
+        if positive("rank", rank) < value.shape[1]:
+            _, vectors = torch.linalg.eigh((value.T @ value).double())
+            value = value @ vectors[:, -rank:].to(value)
+        return value.masked_fill(self._bad[:, None], torch.nan)
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
         """Similarities of all pairs, all columns of a range of rows at once."""
@@ -165,6 +174,15 @@ class FeatureSource(Source):
             if anything:
                 values = values.masked_fill(bad[rows, None] | apart, torch.nan)
             yield Block(rows, slice(0, len(theirs)), values)
+
+
+def _unit(value: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of norm 1 (zero rows stay), and their norms in float64. No row over- or underflows."""
+    peak = value.abs().amax(1, keepdim=True)
+    scaled = torch.where(peak > 0, value / peak, 0.0)
+    lengths = torch.linalg.vector_norm(scaled, dim=1, dtype=torch.float64)
+    inverse = torch.where(lengths > 0, 1 / lengths, 0.0)
+    return scaled * inverse[:, None].to(value), lengths * peak[:, 0].double()
 
 
 def _source(queries: Any) -> FeatureSource:

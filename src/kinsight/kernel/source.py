@@ -121,9 +121,11 @@ class Source(ABC):
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(fit), generator=generator)[: positive("rank", rank)]
         landmarks = fit[order].sort().values
-        values = torch.empty(len(self), len(landmarks))
+        values = torch.empty(0)
         for block in self.against(landmarks):
-            values[block.rows, block.columns] = block.values.float()
+            if not len(values):
+                values = torch.empty(len(self), len(landmarks), dtype=block.values.dtype)
+            values[block.rows, block.columns] = block.values
         return nystrom_features(values, landmarks)
 
     def _rows(self, values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ AMBIGUOUS = 12
 
 def typical(samples: Samples) -> list[int]:
     """Samples of the largest classes, of middling density there; else spread by density."""
-    fit = np.isfinite(samples.density)
+    fit = np.isfinite(samples.density) & (samples.numbers("rank") > 0)
     labels = samples.columns.get("label")
     if labels is None or not all(isinstance(v, str) for v in labels if v is not None):
         return _spread(samples, [int(i) for i in fit.nonzero()[0]], QUERIES)

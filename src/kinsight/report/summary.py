@@ -52,11 +52,12 @@ def _fit(samples: Samples) -> list[str]:
         return []
     alone, mixed, both = (regimes[n] for n in ("over-fitted", "under-fitted", "ambiguous"))
     well = regimes["well supported"]
+    alike = "the same label" if samples.classes else "labels alike"
     return [
-        f"{well:,} of {total:,} samples ({well / total:.1%}) are well supported by others with the "
-        f"same label. {_have(alone)} so few neighbours that "
-        f"the label can be learnt by heart, {mixed:,} {'lies' if mixed == 1 else 'lie'} in a crowd "
-        f"of mixed labels, and {both:,} {'is' if both == 1 else 'are'} both lonely and mixed."
+        f"{well:,} of {total:,} samples ({well / total:.1%}) are well supported by others with "
+        f"{alike}. {_have(alone)} so few neighbours that the label can be learnt by heart, "
+        f"{mixed:,} {'lies' if mixed == 1 else 'lie'} in a crowd of mixed labels, and {both:,} "
+        f"{'is' if both == 1 else 'are'} both lonely and mixed."
     ]
 
 
@@ -72,8 +73,10 @@ def _denoising(record: dict[str, Any]) -> list[str]:
     if found["noise_gain"] is not None:
         said += (
             f"; with the smoother of least leave-one-out error {found['noise_gain']:.0%} of it is "
-            f"in the answers, and the labels’ noise is estimated at {found['noise_level']:.3g}"
+            "in the answers"
         )
+        if found["noise_level"] is not None:
+            said += f", and the labels’ noise is estimated at {found['noise_level']:.3g}"
     failed = [a["name"] for a in found["assumptions"] if not a["holds"]]
     if failed:
         said += f". Read with care, for this does not hold: {'; '.join(failed)}"

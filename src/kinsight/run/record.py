@@ -1,5 +1,6 @@
 """run.json completed at the end of a run: what came from what, and how."""
 
+import math
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
@@ -74,10 +75,14 @@ def _denoising_record(found: Found) -> dict[str, Any] | None:
     return {
         "factor": float(done.factor[done.factor.isfinite()].median()),
         "noise_gain": done.noise_gain,
-        "noise_level": done.noise_level,
+        "noise_level": _known(done.noise_level),
         "smoother": done.smoother,
         "assumptions": [asdict(assumption) for assumption in done.assumptions],
     }
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _left_out(found: Found) -> list[str]:
@@ -93,7 +98,7 @@ def _left_out(found: Found) -> list[str]:
             f"{MOST_DENOISED:,} samples"
         )
     if "influence" not in found.columns:
-        said.append("uncertainty: one output or normalization='trace'")
+        said.append("uncertainty: more than one output; ks.uncertainty computes it")
     if found.outputs.shape[1] > MOST_OUTPUTS:
         said.append(f"the column output: {found.outputs.shape[1]:,} numbers a sample")
     return said
