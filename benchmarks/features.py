@@ -1,9 +1,10 @@
 """What analyses cost on features: 100,000 samples of 1,024 dimensions, moments and pairs.
 
-    python benchmarks/features.py [--samples 100000] [--dimensions 1024]
+    python benchmarks/features.py [--samples 100000] [--dimensions 1024] [--only NAME]
 
 The features are made up (ten bundles and noise). Each job says how near it is to what bounds it:
-its multiplications at the machine's measured matrix rate. See benchmarks/results/features.json.
+its multiplications at the machine's measured matrix rate. Writes benchmarks/results/features.json
+and docs/features.md; with --only, that row anew.
 """
 
 import argparse
@@ -19,7 +20,20 @@ import kinsight as ks
 sys.path.insert(0, str(Path(__file__).parent))
 from passes import PeakMemory, environment, resident, seconds
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "features.json"
+PAGE = Path(__file__).parents[1] / "docs" / "features.md"
+
+INTRODUCTION = """\
+# What analyses cost on features
+
+Written by `python benchmarks/features.py`: {n:,} made-up samples of {s:,} dimensions, float32, \
+on {processor}, {threads} threads, PyTorch {torch}. *Bound*: the time that the multiplications of \
+a job take at the rate measured in its run; the last was {rate:.0f} GFLOP/s. Jobs without pairs \
+are bound by memory instead. *Memory*: the most held, the features included.
+
+| job | seconds | over the bound | memory |
+|---|---|---|---|
+"""
 
 
 def main() -> None:
@@ -27,6 +41,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--samples", type=int, default=100_000)
     options.add_argument("--dimensions", type=int, default=1024)
+    options.add_argument("--only", default="", help="measure the jobs with this name again")
     asked = options.parse_args()
     n, s = asked.samples, asked.dimensions
     before = resident()
@@ -41,22 +56,43 @@ def main() -> None:
         ("fit", pairs, lambda: ks.fit(source, labels)),
         ("suspects", pairs + 6.0 * n * s * s, lambda: ks.suspects(source, labels)),
     ]
-    rows = []
     print(f"matrix rate {rate / 1e9:.0f} GFLOP/s in float32")
+    rows = {row["job"]: row for row in known(n, s)} if asked.only else {}
     for name, operations, job in jobs:
-        with PeakMemory() as peak:
-            took = seconds(job)
-        held = (resident() - before) / 2**30
-        rows.append({
-            "job": name, "seconds": took, "times_bound": took / (operations / rate),
-            "memory_gib": max(held, peak.above / 2**30 + held),
-        })  # fmt: skip
-        print(f"{name:26s} {took:8.1f} s  {rows[-1]['times_bound']:6.1f} x bound  "
-              f"{rows[-1]['memory_gib']:5.1f} GiB")  # fmt: skip
+        if asked.only in name:
+            rows[name] = measured(name, operations / rate, job, before)
+            print(line(rows[name]), end="")
     report = {"environment": environment(), "samples": n, "dimensions": s,
-              "matrix_rate_gflops": rate / 1e9, "jobs": rows}  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "features.json").write_text(json.dumps(report, indent=1) + "\n")
+              "matrix_rate_gflops": rate / 1e9, "jobs": list(rows.values())}  # fmt: skip
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
+    head = INTRODUCTION.format(n=n, s=s, rate=rate / 1e9, **report["environment"])
+    PAGE.write_text(head + "".join(map(line, rows.values())))
+
+
+def measured(name: str, bound: float, job: Callable, before: int) -> dict:
+    """Seconds, over ``bound`` seconds, and memory above ``before`` bytes."""
+    with PeakMemory() as peak:
+        base = resident()
+        took = seconds(job)
+    held = (base - before + peak.above) / 2**30
+    return {"job": name, "seconds": took, "times_bound": took / bound, "memory_gib": held}
+
+
+def known(n: int, s: int) -> list[dict]:
+    """The rows of an earlier run with the same sizes."""
+    if not RESULTS.exists():
+        return []
+    report = json.loads(RESULTS.read_text())
+    return report["jobs"] if (report["samples"], report["dimensions"]) == (n, s) else []
+
+
+def line(row: dict) -> str:
+    """A measured row of the page."""
+    return (
+        f"| {row['job']} | {row['seconds']:.1f} | {row['times_bound']:.1f} | "
+        f"{row['memory_gib']:.1f} GiB |\n"
+    )
 
 
 def made_up(n: int, s: int) -> tuple[ks.FeatureSource, torch.Tensor]:

@@ -63,7 +63,7 @@ def answer(
         gram = gram.double()
         predict = _by_gram(gram, known, asked)
     else:
-        phi = source.features(rank or 2048).double()
+        phi = source.features(rank or 2048)
         spectrum = Spectrum.of_features(phi[known], centred=True)
         predict = _by_features(phi, known, asked)
     smoother, curve = _smoother(spectrum, labels, rho)
@@ -110,8 +110,9 @@ def _by_features(phi: Tensor, known: Tensor, asked: Tensor):
     """The same from features."""
 
     def predict(smoother: Smoother, labels: Tensor) -> Tensor:
-        mean = phi[known].mean(0)
-        weights = (phi[known] - mean).T @ _dual(smoother, labels)
-        return (phi[asked] - mean) @ weights + labels.mean(0)
+        among = phi[known].double()
+        mean = among.mean(0)
+        weights = (among - mean).T @ _dual(smoother, labels)
+        return (phi[asked].double() - mean) @ weights + labels.mean(0)
 
     return predict

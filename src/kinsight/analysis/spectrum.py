@@ -76,7 +76,7 @@ class Spectrum:
         values, vectors = torch.linalg.eigh(value.T @ value)  # (S, S)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = values > _smallest(values, max(features.shape))
-        left = value @ vectors[:, kept] / values[kept].sqrt()  # (N, r)
+        left = value @ (vectors[:, kept] / values[kept].sqrt())  # (N, r)
         return cls(values[kept], left, centred)
 
 
