@@ -245,7 +245,8 @@ def _kept(keep: Path | None, name: str, make: Callable[[], dict]) -> dict:
     """What was made before under this name, or what ``make`` makes now."""
     file = None if keep is None else keep / f"{name}.pt"
     if file is not None and file.exists():
-        return torch.load(file, weights_only=False)
+        with torch.serialization.safe_globals([Evidence]):
+            return torch.load(file, weights_only=True)
     begin = time.process_time()
     made = make()
     made["seconds"] = time.process_time() - begin

@@ -29,6 +29,7 @@ from kinsight.analysis.training import Descent, Training, check_training
 from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero
 from kinsight.errors import ArgumentError
+from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.source import Source
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _read(
     targets = read_targets(labels, len(source), varied=False)
     _check_width(targets, source.dimension)
     weights = _loss_weights(loss_weights, len(source))
+    _check_decay(source, weight_decay)
     present = targets.present & (weights > 0)
     if not bool(present.any()):
         raise ArgumentError("loss_weights: expected a labelled sample with a weight above 0")
@@ -190,16 +192,21 @@ def _loss_weights(given: Tensor | None, count: int) -> Tensor:
     return weights
 
 
-def _decay(source: Source, found: Averages, weight_decay: float, count: int) -> Tensor:
-    """−n λ (Σ_j c_j K_ij)⁻¹ J_i θ, n labelled samples: what weight decay leaves. (N, D)."""
+def _check_decay(source: Source, weight_decay: float) -> None:
     if not (0 <= weight_decay < float("inf")):
         raise ArgumentError(f"weight_decay: expected a number of at least 0, got {weight_decay!r}")
-    if not weight_decay:
+    if weight_decay and not isinstance(source, ExactSource):
+        raise ArgumentError(
+            "weight_decay: expected a source of the exact kernel, kernel.on(data), which knows "
+            f"the parameters; got {type(source).__name__}"
+        )
+
+
+def _decay(source: Source, found: Averages, weight_decay: float, count: int) -> Tensor:
+    """−n λ (Σ_j c_j K_ij)⁻¹ J_i θ, n labelled samples: what weight decay leaves. (N, D)."""
+    if not (weight_decay and isinstance(source, ExactSource)):
         return torch.zeros(found.of.shape[:2], dtype=torch.float64)
-    along = getattr(source, "along_parameters", None)
-    if along is None:
-        raise ArgumentError("weight_decay: expected a source of the exact kernel, kernel.on(data)")
-    pull = found.inverse @ along().nan_to_num()[:, :, None]
+    pull = found.inverse @ source.along_parameters().nan_to_num()[:, :, None]
     return -count * weight_decay * pull[:, :, 0]
 
 

@@ -5,7 +5,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -74,9 +73,3 @@ def histogram(axes: Any, values: Tensor, name: str) -> None:
         low, high = low - 0.5, high + 0.5
     axes.hist(finite, bins=min(60, max(8, int(len(finite) ** 0.5))), range=(low, high), rwidth=0.9)
     axes.axvline(float(np.median(finite)), color="0.2", linewidth=1, linestyle="--")
-
-
-def spearman(a: Tensor, b: Tensor) -> float:
-    """Rank correlation, for captions; ties in the order they come."""
-    ranks = [v.argsort().argsort().double() for v in (a, b)]
-    return float(torch.corrcoef(torch.stack(ranks))[0, 1]) if len(a) > 1 else float("nan")
