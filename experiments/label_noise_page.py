@@ -53,7 +53,7 @@ as many first suspects as there are wrong labels.
 1. K = Tr K(x, x′) of the samples: `ks.TangentKernel(model, output=ks.outputs.Probes(count=3), \
 normalization=None).inner(x)`.
 2. l = leave-one-out answer of ridge regression with K on centred one-hot labels, the ridge of \
-least squared leave-one-out error: `ks.Spectrum.of_gram(K, centred=True)`, \
+least squared leave-one-out error: `ks.Spectrum.of_gram(K.double(), centred=True)`, \
 `ks.smoothing.choose_ridge`, `ks.smoothing.leave_one_out`.
 3. a = max(0, 0.4 l + 0.6 softmax(z / 3)) with the network's class scores z.
 4. suspicion = (r − a_y) / (r + a_y + 0.6) with r = max_(c≠y) a_c.

@@ -82,7 +82,7 @@ class Evidence:
     def spectra(self) -> tuple[ks.Spectrum, ks.Spectrum]:
         """Eigenpairs of the tangent kernel and of the last hidden layer. Cost: O(N³)."""
         return (
-            ks.Spectrum.of_gram(self.gram, centred=True),
+            ks.Spectrum.of_gram(self.gram.double(), centred=True),
             ks.Spectrum.of_features(self.hidden, centred=True),
         )
 
