@@ -14,8 +14,9 @@ SOURCE = Path(__file__).parents[2] / "src" / "kinsight"
 
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"checks", "progress"},
+    {"checks", "progress", "files"},
     {"network"},
+    {"provenance"},
     {"tangent"},
     {"kernel"},
     {"testing", "analysis"},

@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kinsight.errors import RunFolderError
 from kinsight.network import outputs
+from kinsight.provenance.data import DataDigest
+from kinsight.provenance.digest import Digest, described
 from kinsight.run import RunFolder, Settings, analyze
-from kinsight.run.digest import Digest, described
-from kinsight.run.identity import Answers, DataDigest, differing
+from kinsight.run.identity import Answers, differing
 from run.subjects import COUNT, inputs, subject
 
 
@@ -200,7 +201,7 @@ def test_digests_end_where_a_value_holds_itself() -> None:
 
 def test_a_set_is_described_the_same_in_every_process() -> None:
     code = (
-        "from kinsight.run.digest import described\n"
+        "from kinsight.provenance.digest import described\n"
         "names = frozenset('kettle pot pan lid'.split())\n"
         "print(described(lambda z, _: z if z in {'kettle', 'pot', 'pan', 'lid'} else names))"
     )

@@ -90,7 +90,7 @@ def test_a_damaged_range_is_computed_again(tmp_path: Path) -> None:
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch) -> None:
-    from kinsight.run.files import write_text, write_whole
+    from kinsight.files import write_text, write_whole
 
     write_text(tmp_path / "a.txt", "old")
 

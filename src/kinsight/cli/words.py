@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from kinsight.files import storable
 from kinsight.report.summary import findings
 from kinsight.run import Diagnosis, RunFolder
 from kinsight.run.comparison import Comparison
 from kinsight.run.doctor import Cost
-from kinsight.run.files import storable
 
 
 def run_text(run: RunFolder, report: Path) -> str:

@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from kinsight.analysis.fit import FEW, MIXED
 from kinsight.errors import RunFolderError
+from kinsight.files import write_text
 from kinsight.report import choice
 from kinsight.report.figures import density_histogram, fit_map, histogram, standalone
 from kinsight.report.samples import Samples, clean
 from kinsight.report.summary import classes_table, counted, sentences
-from kinsight.run.files import write_text
 from kinsight.run.folder import RunFolder
 
 _NEIGHBOURS = 10

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from kinsight.errors import ArgumentError, KinsightWarning
+from kinsight.files import write_json, write_table
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.progress import bar
 from kinsight.run.claim import begin, check_folder
 from kinsight.run.compute import Found, computed
 from kinsight.run.display import Display, read_display, with_planted
-from kinsight.run.files import write_json, write_table
 from kinsight.run.folder import RECORD, RunFolder
 from kinsight.run.identity import identity_of
 from kinsight.run.labels import Labels, read_labels

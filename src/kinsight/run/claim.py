@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kinsight.errors import RunFolderError
-from kinsight.run.files import is_aside, write_json
+from kinsight.files import is_aside, write_json
 from kinsight.run.folder import RECORD, SCHEMA, RunFolder, is_record, read_record
 from kinsight.run.identity import differing
 from kinsight.run.parts import Parts

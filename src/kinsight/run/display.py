@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from kinsight.errors import SubjectError
-from kinsight.run.digest import Digest, described
-from kinsight.run.files import storable
+from kinsight.files import storable
+from kinsight.provenance.digest import Digest, described
 from kinsight.run.labels import Labels
 from kinsight.run.pictures import Painter, painter
 from kinsight.run.subject import Subject

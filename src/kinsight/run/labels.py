@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kinsight.errors import SubjectError
-from kinsight.run.files import storable
+from kinsight.files import storable
 
 _MOST_NAMED = 4096  # up to here whole numbers are class indices, above they are only names
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kinsight.analysis.walk import Range
-from kinsight.run.files import write_table
+from kinsight.files import write_table
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 _ASIDE = re.compile(rf"\.{_NAME.pattern}\.\d+\.tmp")  # left by a process that was killed

@@ -1,17 +1,16 @@
 """run.json completed at the end of a run: what came from what, and how."""
 
 import math
-import platform
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kinsight.files import write_json
 from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.provenance.machine import processor, versions
 from kinsight.run.claim import now
 from kinsight.run.compute import MOST_DENOISED, Found
 from kinsight.run.display import Display
-from kinsight.run.files import write_json
 from kinsight.run.folder import RECORD, read_record
 from kinsight.run.parts import Parts
 from kinsight.run.tables import MOST_OUTPUTS
@@ -39,8 +38,8 @@ def finish(
         "parameters": kernel.function.selection.numel,
         "outputs": found.outputs.shape[1],
         "seed": None,
-        "versions": _versions(),
-        "processor": platform.processor() or platform.machine(),
+        "versions": versions(),
+        "processor": processor(),
         "device": str(kernel.function.device),
         "tables": tables,
         "labels": _labels_record(found),
@@ -118,8 +117,3 @@ def _coverage_record(kernel: TangentKernel) -> dict[str, Any]:
         for row in coverage
     ]
     return {"rows": rows, "frozen": list(coverage.frozen), "excluded": list(coverage.excluded)}
-
-
-def _versions() -> dict[str, str]:
-    found = {name: version(name) for name in ("kinsight", "torch", "numpy", "pyarrow")}
-    return {"python": platform.python_version(), **found}

@@ -10,7 +10,8 @@ from torch import Tensor
 from kinsight.errors import OutputError
 from kinsight.network.batches import Batches
 from kinsight.network.function import LABEL_KEYS, NetworkFunction, tensor_output
-from kinsight.run.identity import Answers, DataDigest
+from kinsight.provenance.data import DataDigest
+from kinsight.run.identity import Answers
 
 _BATCH = 128
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from kinsight.analysis.tallies import THRESHOLDS
+from kinsight.files import write_whole
 from kinsight.run.compute import POWER, Found
-from kinsight.run.files import write_whole
 from kinsight.run.labels import Labels
 from kinsight.run.parts import fixed_lists
 from kinsight.run.pictures import Painter

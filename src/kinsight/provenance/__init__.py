@@ -1,0 +1,1 @@
+"""What numbers came from: digests of networks, data and functions, versions of what computed."""
