@@ -57,6 +57,14 @@ class RunFolderError(KinsightError, ValueError):
     """A folder is not what a run leaves: foreign, damaged, of another version or another run."""
 
 
+class StoreError(KinsightError, ValueError):
+    """A store is damaged, foreign, of another version, or was made from something else."""
+
+
+class MissingExtraError(KinsightError, ImportError):
+    """An optional package is not installed; the message names the line that installs it."""
+
+
 class KinsightWarning(UserWarning):
     """Root of all warnings of this package."""
 

@@ -1,0 +1,1 @@
+"""Sketched tangent features of a whole data set, from a kernel into a store."""
