@@ -27,7 +27,7 @@ class FeatureSource(Source):
         outputs: (N,) or (N, 1) f(x), for analyses that compare it with labels.
         sketched: the features are random projections to S dimensions. Divided by their own
             norms they have E k̂² = k² + (1 − k²)(1 − 2k²)/S, which the second moment is corrected
-            for, up to 2k⁴/S a pair.
+            for, up to 2k⁴/S a pair (:func:`unbiased_square`).
         memory_budget: bytes for results; default a quarter of the machine's.
 
     Example:
@@ -138,11 +138,7 @@ class FeatureSource(Source):
         second = value.T @ value  # (S, S)
         total = ((value @ second) * value).sum(1).double()
         if self._sketched:
-            others = int((self._norms > 0).sum()) - 1
-            share = 1 / value.shape[1]
-            # Cosines of sketches: E k̂² = k² + (1 − k²)(1 − 2k²)/S; a sample with itself has 1.
-            pairs = (total - 1) * (1 + 3 * share) - others * share
-            total = torch.where(self._norms > 0, 1 + pairs, total)
+            total = unbiased_square(total, self._norms > 0, value.shape[1])
         return self._apart(total)
 
     def weighted(self, values: Tensor) -> Tensor:
@@ -174,6 +170,17 @@ class FeatureSource(Source):
             if anything:
                 values = values.masked_fill(bad[rows, None] | apart, torch.nan)
             yield Block(rows, slice(0, len(theirs)), values)
+
+
+def unbiased_square(total: Tensor, alive: Tensor, dim: int) -> Tensor:
+    """Σ_j k_ij² from Σ_j k̂_ij² of cosines of sketches with ``dim`` numbers: (N,).
+
+    E k̂² = k² + (1 − k²)(1 − 2k²)/S, but a sample with itself has 1: right up to 2k⁴/S a pair.
+    ``alive``: (N,) bool, samples whose features are not zero; the others keep their total.
+    """
+    others, share = int(alive.sum()) - 1, 1 / dim
+    pairs = (total - 1) * (1 + 3 * share) - others * share
+    return torch.where(alive, 1 + pairs, total)
 
 
 def _unit(value: Tensor) -> tuple[Tensor, Tensor]:
