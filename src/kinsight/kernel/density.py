@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from kinsight.kernel.engine import Engine, Notes
+from kinsight.kernel.engine import Engine, Notes, dense_if_cheaper
 from kinsight.kernel.whitening import Normalization
 from kinsight.network.batches import Batches
 from kinsight.tangent.features import Features
@@ -21,7 +21,7 @@ def total_feature(
     """U = Σ_j W_j J_j per parameter, (D, P), and the weights W_j, (N, D, D), for a second use."""
     total: dict[str, Tensor] = {}
     weights = []
-    for _, _, features, own in engine.raw(reference, notes, written_out=True):
+    for _, _, features, own in engine.raw(reference, notes, dense_if_cheaper):
         weight = own.weights(normalization)
         weights.append((weight * own.scale[:, None, None]).to(engine.accumulation))
         for name, block in features.blocks.items():

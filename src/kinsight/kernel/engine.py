@@ -1,7 +1,7 @@
 """Data in, ready features out: checks per data set, batches sized by the budget, warnings."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from kinsight.errors import (
 from kinsight.kernel.budget import batch_size_for, refuse_oversize
 from kinsight.kernel.stream import Held
 from kinsight.kernel.whitening import Normalization, Own, examine, settled
-from kinsight.network.batches import Batches, batch_length
+from kinsight.network.batches import Batches, Piece, batch_length
 from kinsight.network.function import NetworkFunction
 from kinsight.network.guards import check_cancellation, check_mode, check_samples
 from kinsight.network.outputs import Loss
@@ -110,19 +110,25 @@ class Engine:
         self._tell_fallback()
 
     def raw(
-        self, batches: Batches, notes: Notes, written_out: bool = False
+        self, batches: Batches, notes: Notes, form: Callable[[Block], Block] | None = None
     ) -> Iterator[tuple[int, int, Features, Own]]:
         """Features as captured, with K(x,x): (start, stop, features, own) batch by batch.
 
-        ``written_out`` keeps gradients that K(x,x) needs in dense form for another use.
+        ``form``: what each block is made into before K(x,x) is taken.
         """
         for piece in batches.pieces(self.batch_size):
-            features = self.capture(self.function.place(piece.batch))
-            if written_out:
-                features = features.mapped(_dense_if_cheaper)
-            features, own = examine(features, self.tolerance)
-            self._note(notes, piece.start, features, own)
-            yield piece.start, piece.stop, features, own
+            yield piece.start, piece.stop, *self.examined(piece, notes, form)
+
+    def examined(
+        self, piece: Piece, notes: Notes, form: Callable[[Block], Block] | None = None
+    ) -> tuple[Features, Own]:
+        """Features of one batch with K(x,x); what is unfit is noted and zero."""
+        features = self.capture(self.function.place(piece.batch))
+        if form is not None:
+            features = features.mapped(form)
+        features, own = examine(features, self.tolerance)
+        self._note(notes, piece.start, features, own)
+        return features, own
 
     def ready(
         self,
@@ -253,7 +259,8 @@ def _counted(samples: int) -> str:
     return f"{samples:,} sample has" if samples == 1 else f"{samples:,} samples have"
 
 
-def _dense_if_cheaper(block: Block) -> Block:
+def dense_if_cheaper(block: Block) -> Block:
+    """The gradient written out where K(x,x) needs it so, for one more use of it."""
     form = block.settled(1)
     return form if isinstance(form, Dense) else block
 

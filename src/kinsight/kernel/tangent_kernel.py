@@ -94,7 +94,7 @@ class TangentKernel:
         self.normalization: Normalization = normalization
         self.metric = metric
         self.memory_budget = budget_for(memory_budget, self.function.device)
-        self._engine = Engine(self.function, self.memory_budget, batch_size, rank_tolerance)
+        self.engine = Engine(self.function, self.memory_budget, batch_size, rank_tolerance)
 
     def inner(self, x: Any, y: Any = None) -> Tensor:
         """Tr K(x, y): (N, M), the inner product of the gradients, summed over outputs.
@@ -147,11 +147,11 @@ class TangentKernel:
         Cost: two sweeps, each about a training pass; memory O(D·P), whatever N and M.
         """
         notes = Notes()
-        data = self._engine.read(x)
-        other = None if reference is None else self._engine.read(reference)
-        self._engine.check_cancellation(data, notes)
-        result = soft_density(self._engine, data, other, self.normalization, notes)
-        self._engine.tell(notes, self.normalization == "whitened")
+        data = self.engine.read(x)
+        other = None if reference is None else self.engine.read(reference)
+        self.engine.check_cancellation(data, notes)
+        result = soft_density(self.engine, data, other, self.normalization, notes)
+        self.engine.tell(notes, self.normalization == "whitened")
         return result.cpu()
 
     def nearest(self, queries: Any, data: Any, k: int) -> Neighbours:
@@ -167,7 +167,7 @@ class TangentKernel:
 
     def on(self, data: Any) -> ExactSource:
         """The data as this kernel sees it: the source that analyses work on."""
-        return ExactSource(self._engine, data, self.normalization)
+        return ExactSource(self.engine, data, self.normalization)
 
     def coverage(self, x: Any = None) -> Coverage:
         """Every parameter: its operators, by rule or by fallback, memory per sample.
@@ -176,12 +176,12 @@ class TangentKernel:
             x: some data to trace; may be left out once the kernel has seen any.
         """
         if x is not None:
-            self._engine.read(x)
-        elif not self._engine.outputs:
+            self.engine.read(x)
+        elif not self.engine.outputs:
             raise ArgumentError(
                 "coverage needs to see the network at work: pass some data, coverage(x)"
             )
-        return self._engine.coverage()
+        return self.engine.coverage()
 
     def _pairs(
         self,
@@ -193,7 +193,7 @@ class TangentKernel:
         symmetric: bool = True,
         unit_rank: bool = True,
     ) -> Tensor:
-        engine, notes = self._engine, Notes()
+        engine, notes = self.engine, Notes()
         ours = engine.read(x)
         theirs = ours if y is None or y is x else engine.read(y)
         engine.check_cancellation(ours, notes)

@@ -26,6 +26,7 @@ class Own:
     bad: Tensor  # (B,) bool
     eigenvalues: Tensor  # (B, D)
     eigenvectors: Tensor  # (B, D, D)
+    shares: dict[str, Tensor]  # (B,) of each block, float64: they add up to the trace
 
     @property
     def trace(self) -> Tensor:
@@ -57,7 +58,7 @@ def examine(features: Features, tolerance: float | None = None) -> tuple[Feature
 
     Rank: eigenvalues above ``tolerance``·λ_max count, by default D·eps of the features' dtype.
     """
-    gram = _own_gram(features)
+    gram, shares = _own_gram(features)
     batch, outputs, _ = gram.shape
     scale = torch.ones(batch, dtype=torch.float64, device=gram.device)
     trace = gram.diagonal(dim1=1, dim2=2).sum(1)
@@ -67,7 +68,7 @@ def examine(features: Features, tolerance: float | None = None) -> tuple[Feature
         extreme = ~gram.isfinite().flatten(1).all(1) | (trace < _SMALL.get(dtype, 1e-24))
     if bool(extreme.any()):
         features, scale = _rescaled(features, extreme)
-        gram = _own_gram(features)
+        gram, shares = _own_gram(features)
     bad = features.bad | ~gram.isfinite().flatten(1).all(1)
     if bool(bad.any()):
         features = features.mapped(lambda block: block.clean(bad))
@@ -79,15 +80,20 @@ def examine(features: Features, tolerance: float | None = None) -> tuple[Feature
     limit = tolerance if tolerance is not None else outputs * torch.finfo(dtype).eps
     values = torch.where(values > limit * values.amax(1, keepdim=True), values, 0.0)
     rank = (values > 0).sum(1)
-    return replace(features, bad=bad), Own(gram, scale, rank, bad, values, vectors)
+    shares = {name: value / scale.square() for name, value in shares.items()}
+    return replace(features, bad=bad), Own(gram, scale, rank, bad, values, vectors, shares)
 
 
-def _own_gram(features: Features) -> Tensor:
+def _own_gram(features: Features) -> tuple[Tensor, dict[str, Tensor]]:
+    """K(x,x), and each block's share of its trace."""
     batch, outputs = features.values.shape
     total = features.values.new_zeros(batch, outputs, outputs, dtype=torch.float64)
-    for block in features.blocks.values():
-        total += block.own_gram()
-    return total
+    shares = {}
+    for name, block in features.blocks.items():
+        part = block.own_gram()
+        total += part
+        shares[name] = part.diagonal(dim1=1, dim2=2).sum(1)
+    return total, shares
 
 
 def _rescaled(features: Features, extreme: Tensor) -> tuple[Features, Tensor]:

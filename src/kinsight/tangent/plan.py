@@ -5,8 +5,11 @@ element-wise operation on the T×T' blocks of the factored form moves memory and
 """
 
 from dataclasses import dataclass
+from math import log2
 
 ELEMENTWISE = 8.0  # multiply-adds that one element-wise operation costs as much as
+SCATTER = 12.0  # … that adding one entry to its bucket costs as much as
+FOURIER = 8.0  # … that one of the S log2 S steps of an FFT costs as much as
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,19 @@ def dense_cost(shape: Shape, pairs: int) -> float:
 def dense_is_cheaper(shape: Shape, pairs: int) -> bool:
     """Whether to write the gradient out before taking ``pairs`` inner products a sample."""
     return dense_cost(shape, pairs) < factored_cost(shape)
+
+
+def scattering_cost(shape: Shape) -> float:
+    """Operations of one sample's sketch by way of its gradient written out."""
+    return shape.entries * (shape.positions + SCATTER)
+
+
+def convolving_cost(shape: Shape, dim: int) -> float:
+    """Operations of one sample's sketch of S = ``dim`` numbers from the factors by FFT."""
+    transforms = shape.groups * shape.positions * (1 + shape.rows) + shape.rows
+    return transforms * dim * log2(max(dim, 2)) * FOURIER
+
+
+def scattering_is_cheaper(shape: Shape, dim: int) -> bool:
+    """Whether to write the gradient out before sketching it."""
+    return scattering_cost(shape) < convolving_cost(shape, dim)

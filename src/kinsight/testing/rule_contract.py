@@ -19,6 +19,7 @@ from kinsight.network.function import NetworkFunction
 from kinsight.tangent.blocks import Block, Dense, add_up
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.features import Features
+from kinsight.tangent.hashing import Hash, folded
 from kinsight.tangent.reference import jacobian_by_loop
 
 _TIGHT: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}
@@ -98,9 +99,32 @@ class RuleContract(ABC):
         if block.bytes <= 0:
             raise AssertionError(f"{type(block).__name__}.bytes: expected what it holds, got 0")
 
+    def test_a_sketch_is_the_same_in_whatever_form_it_is_made(self) -> None:
+        """From the factors, from the gradient written out: one hash, one result."""
+        function = NetworkFunction(self._network())
+        features = Capture(function)(self._batch(5, 1))
+        for name, block in features.blocks.items():
+            shape = tuple(function.selection.chosen[name].shape)
+            if block.dense().shape[2] != torch.Size(shape).numel():
+                continue  # complex: two real numbers an entry
+            for dim in (3, 16, 1 << 14):  # the larger, the dearer an FFT
+                hashing = Hash.of(name, shape, dim, seed=1).to(block.dense())
+                forms = (Dense(block.dense()), block, block.sketchable(dim))
+                sketches = [_sketch(form, hashing) for form in forms]
+                for sketch in sketches[1:]:
+                    assert_close(sketch, sketches[0], rtol=1e-9, atol=1e-10)
+                assert_close(block.sketchable(dim).own_gram(), block.own_gram(), **_TIGHT)
+
     def test_the_rule_is_used(self) -> None:
         """No parameter goes one sample at a time unless ``fallback`` names it."""
         kernel = TangentKernel(self._network())
         found = kernel.coverage(self._batch(3, 0)).fallback
         if found != self.fallback:
             raise AssertionError(f"expected fallback for {self.fallback}, got {found}")
+
+
+def _sketch(block: Block, hashing: Hash) -> Tensor:
+    batch, outputs, _ = block.dense().shape
+    total = torch.zeros(batch, outputs, 2 * hashing.dim, dtype=torch.float64)
+    block.sketch(hashing, total)
+    return folded(total)

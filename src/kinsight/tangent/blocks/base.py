@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from kinsight.tangent.hashing import Hash
+
 _PIECE = 2048  # terms of a sum that are added in their own precision
 
 
@@ -67,6 +69,14 @@ class Block(ABC):
     def weighted_sum(self, weights: Tensor) -> Tensor:
         """Σ_b W_b J_b for W of shape (B, D', D): (D', P)."""
         return self.mix(weights).summed()
+
+    def sketchable(self, dim: int) -> "Block":
+        """The form in which a sketch of S = ``dim`` numbers costs least."""
+        return self
+
+    def sketch(self, hashing: Hash, total: Tensor) -> None:
+        """Add Π J_b^d of every sample and output to ``total``, (B, D, 2S): see ``Hash.scatter``."""
+        hashing.scatter(self.dense(), total)
 
     def contract(self, direction: Tensor) -> Tensor:
         """Σ_d ⟨J_b^d, U^d⟩ for U of shape (D, P): (B,)."""

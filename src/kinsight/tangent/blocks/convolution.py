@@ -10,6 +10,7 @@ from kinsight.tangent import plan
 from kinsight.tangent.blocks.base import Block
 from kinsight.tangent.blocks.dense import Dense
 from kinsight.tangent.blocks.outer import Outer
+from kinsight.tangent.blocks.taps import Taps
 
 _CHUNK = 1 << 25  # bytes of patches unfolded at a time: they stay in the last-level cache
 
@@ -114,6 +115,14 @@ class Convolution(Block):
         if plan.dense_is_cheaper(self.shape, pairs):
             return Dense(self.dense())
         return self.outer()
+
+    def sketchable(self, dim: int) -> Block:
+        if not plan.scattering_is_cheaper(self.shape, dim):
+            return self.outer()
+        g = self.geometry
+        if g.groups > 1 or any(step > 1 for step in g.stride):
+            return Dense(self.dense())
+        return Taps.of(self.value, self.delta, g.kernel, g.padding, g.dilation)
 
     def own_gram(self) -> Tensor:
         if plan.dense_is_cheaper(self.shape, 1):

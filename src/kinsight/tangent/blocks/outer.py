@@ -8,6 +8,7 @@ from torch import Tensor
 from kinsight.tangent import plan
 from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs, row_products
 from kinsight.tangent.blocks.dense import Dense
+from kinsight.tangent.hashing import Hash
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,24 @@ class Outer(Block):
         right = self.right.permute(1, 2, 0, 3, 4).flatten(2, 3)  # (D, G, B·T, O)
         value = right.mT @ left if self.flipped else left.mT @ right
         return value.flatten(1)
+
+    def sketchable(self, dim: int) -> Block:
+        cheaper = plan.scattering_is_cheaper(self.shape, dim)
+        return Dense(self.dense()) if cheaper else self
+
+    def sketch(self, hashing: Hash, total: Tensor) -> None:
+        groups, inputs = self.left.shape[1], self.left.shape[3]
+        outputs = self.right.shape[4]
+        rows, columns = (outputs, inputs) if self.flipped else (inputs, outputs)
+        if (len(hashing.row), len(hashing.column)) != (groups * rows, columns):
+            return super().sketch(hashing, total)  # the parameter has another shape than its use
+        for g in range(groups):
+            left, right = self.left[:, g, None], self.right[:, :, g]  # (B, 1, T, I), (B, D, T, O)
+            part = hashing.of_rows(g * rows, (g + 1) * rows)
+            if self.flipped:
+                part.convolve(right, left, total)
+            else:
+                part.convolve(left, right, total)
 
     def contract(self, direction: Tensor) -> Tensor:
         _, groups, _, inputs = self.left.shape

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from kinsight.tangent.blocks.base import Block, largest, outer_pairs, pairs, row_products
+from kinsight.tangent.hashing import Hash
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Rows(Block):
         value = self.right.new_zeros(outputs, self.height, width)
         right = self.right.transpose(0, 1).flatten(1, 2)  # (D, B·T, O)
         return value.index_add_(1, self.index.flatten(), right).flatten(1)
+
+    def sketch(self, hashing: Hash, total: Tensor) -> None:
+        if (len(hashing.row), len(hashing.column)) != (self.height, self.right.shape[3]):
+            return super().sketch(hashing, total)  # the parameter has another shape than its use
+        hashing.pick(self.index, self.right, total)
 
     def contract(self, direction: Tensor) -> Tensor:
         table = direction.unflatten(1, (self.height, self.right.shape[3]))  # (D, V, O)

@@ -1,0 +1,133 @@
+"""A count sketch whose signs and buckets come from a seed and a parameter's name: nothing stored.
+
+A parameter is seen as a matrix of R rows, its first dimension, and C columns, all the others.
+Entry (o, i) goes to one of S buckets with one sign,
+
+    bucket(o, i) = (r_o + c_i) mod S,    sign(o, i) = s_o t_i,
+
+with r, s, t drawn at random and c_i = i mod S, shifted at random for every S columns. Two rows
+are laid over each other at a random offset, which is what independent buckets do on average: a
+sketch Π has E⟨Πx, Πy⟩ = ⟨x, y⟩ and variance (‖x‖²‖y‖² + ⟨x,y⟩²)/S in both. But of an outer
+product δ ⊗ a this one is the circular convolution of the sketches of δ and a, so that one FFT
+replaces the R·C entries (Pham and Pagh, "Fast and scalable polynomial kernels via explicit
+feature maps", KDD 2013); whichever way is cheaper, the result is the same.
+
+Source of the plain form: Charikar, Chen, Farach-Colton, "Finding frequent items in data
+streams", 2002.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_ENTRIES = 1 << 18  # entries scattered at a time: their buckets stay in the cache
+_NUMBERS = 1 << 22  # of spectra held at a time
+
+
+@dataclass(frozen=True)
+class Hash:
+    """Π for one parameter: R·C entries to S numbers."""
+
+    dim: int  # S
+    row: Tensor  # (R,) r_o
+    row_sign: Tensor  # (R,) ±1, float32
+    column: Tensor  # (C,) c_i
+    column_sign: Tensor  # (C,) ±1, float32
+
+    @classmethod
+    def of(cls, name: str, shape: tuple[int, ...], dim: int, seed: int) -> "Hash":
+        """The hash of the parameter ``name``: the same in every process, version and machine."""
+        rows = shape[0] if len(shape) > 1 else 1
+        columns = prod(shape) // max(rows, 1)
+        row, row_sign = _drawn(f"{seed}/{name}/rows", rows, dim)
+        _, column_sign = _drawn(f"{seed}/{name}/columns", columns, dim)
+        shift, _ = _drawn(f"{seed}/{name}/shifts", -(-columns // dim), dim)
+        shift[:1] = 0  # the rows are at random places already
+        place = torch.arange(columns)
+        return cls(dim, row, row_sign, (place + shift[place // dim]) % dim, column_sign)
+
+    def to(self, like: Tensor) -> "Hash":
+        """On the device of ``like``, signs in its precision."""
+        return Hash(
+            self.dim,
+            self.row.to(like.device),
+            self.row_sign.to(like),
+            self.column.to(like.device),
+            self.column_sign.to(like),
+        )
+
+    def of_rows(self, start: int, stop: int) -> "Hash":
+        """The same of some rows alone."""
+        row, sign = self.row[start:stop], self.row_sign[start:stop]
+        return Hash(self.dim, row, sign, self.column, self.column_sign)
+
+    def of_columns(self, order: Tensor) -> "Hash":
+        """The same of some columns, in another order."""
+        column, sign = self.column[order], self.column_sign[order]
+        return Hash(self.dim, self.row, self.row_sign, column, sign)
+
+    def scatter(self, value: Tensor, total: Tensor) -> None:
+        """Add Π of every row of entries, (B, D, R·C), to ``total``.
+
+        ``total``, (B, D, 2S), has twice the buckets in place of a product with the signs: the
+        second half is what :func:`folded` takes from the first.
+        """
+        flat, sums = value.flatten(0, 1), total.view(-1, total.shape[2])
+        columns = len(self.column)
+        step = max(1, _ENTRIES // max(columns, 1))
+        for o in range(0, len(self.row), step):
+            rows = slice(o, o + step)
+            bucket = (self.row[rows, None] + self.column) % self.dim
+            negative = self.row_sign[rows, None] * self.column_sign < 0
+            where = (bucket + negative * self.dim).flatten()
+            part = flat[:, o * columns : (o + step) * columns]
+            sums.scatter_add_(1, where.expand_as(part), part)
+
+    def convolve(self, rows: Tensor, columns: Tensor, total: Tensor) -> None:
+        """Add Π of Σ_t rows_t ⊗ columns_t, (B, D, T, R) and (B, E, T, C), to ``total``.
+
+        One of D and E is 1, or they are equal. Cost: T·(D + E) FFTs of length S a sample.
+        """
+        numbers = max(rows.shape[1], columns.shape[1]) * rows.shape[2] * self.dim
+        step = max(1, _NUMBERS // numbers)
+        for b in range(0, len(rows), step):
+            part = slice(b, b + step)
+            left = torch.fft.rfft(_spread(rows[part], self.row, self.row_sign, self.dim))
+            right = torch.fft.rfft(_spread(columns[part], self.column, self.column_sign, self.dim))
+            total[part, :, : self.dim] += torch.fft.irfft((left * right).sum(2), n=self.dim)
+
+    def pick(self, index: Tensor, value: Tensor, total: Tensor) -> None:
+        """Add Π of Σ_t e_{index_t} ⊗ value_t, (B, T) and (B, D, T, C), to ``total``."""
+        bucket = (self.row[index][..., None] + self.column) % self.dim  # (B, T, C)
+        sign = self.row_sign[index][..., None] * self.column_sign
+        signed = (value * sign[:, None]).flatten(2)
+        total.scatter_add_(2, bucket.flatten(1)[:, None].expand_as(signed), signed)
+
+
+def folded(total: Tensor) -> Tensor:
+    """What was added up with double buckets: (…, 2S) -> (…, S)."""
+    half = total.shape[-1] // 2
+    return total[..., :half] - total[..., half:]
+
+
+def _spread(value: Tensor, place: Tensor, sign: Tensor, dim: int) -> Tensor:
+    """Entries to their places with their signs: (…, n) -> (…, S)."""
+    flat = (value * sign).flatten(0, -2)
+    spread = flat.new_zeros(len(flat), dim).scatter_add_(1, place.expand_as(flat), flat)
+    return spread.unflatten(0, value.shape[:-1])
+
+
+def _drawn(key: str, count: int, dim: int) -> tuple[Tensor, Tensor]:
+    """``count`` places below ``dim`` and signs from a counter-based generator keyed by a text.
+
+    Raw numbers of Philox are the same in all versions of numpy.
+    """
+    words = np.frombuffer(hashlib.sha256(key.encode()).digest()[:16], dtype="<u8")
+    drawn = np.random.Philox(key=words).random_raw(count)
+    place = ((drawn >> np.uint64(32)) * np.uint64(dim)) >> np.uint64(32)
+    sign = 1 - 2 * (drawn & np.uint64(1)).astype(np.int64)
+    return torch.from_numpy(place.astype(np.int64)), torch.from_numpy(sign).float()
