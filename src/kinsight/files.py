@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ def write_whole(path: Path, fill: Callable[[Path], object]) -> None:
     Raises:
         RunFolderError: the system refuses: no such place, no permission, no room.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Random digits besides: processes of two machines on one disk may share a number.
+    aside = path.with_name(f".{path.name}.{os.getpid()}{secrets.randbelow(10**9):09d}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             fill(aside)
             with open(aside, "rb") as file:
@@ -64,6 +66,15 @@ def write_json(path: Path, value: Any) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """A Parquet file."""
     write_whole(path, lambda aside: pq.write_table(table, aside, compression="zstd"))
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder and those above it, each known to the one that holds it when this returns."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush_folder(folder.parent)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -1,0 +1,263 @@
+"""What is committed in a store: run.json for finished segments, sidecars for the one under way."""
+
+import re
+from dataclasses import replace
+
+import pyarrow as pa
+
+from kinsight.errors import StoreError
+from kinsight.store.contents import LARGEST_RECORD, Contents
+from kinsight.store.entries import LARGEST_SIDECAR, Entry, Sidecar
+from kinsight.store.layout import (
+    MOST_ROWS,
+    RECORD,
+    RECORD_FILE,
+    SAMPLES,
+    SAMPLES_FILE,
+    SKETCH,
+    SKETCH_FILE,
+    Segment,
+    Shard,
+    cut,
+)
+from kinsight.store.place import Place
+from kinsight.store.record import compact, differences, digest_of, text, whole
+
+
+class Ledger:
+    """The one place that reads and writes run.json and the sidecars of sketches.
+
+    A shard is committed when its sidecar is there, whole and of this head. What was found
+    committed is kept in memory: nothing committed is ever taken back.
+    """
+
+    def __init__(self, place: Place, contents: Contents):
+        self.place = place
+        self.contents = contents
+        self.form = contents.form
+        self.head_bytes = len(compact(contents.head))
+        self._head = digest_of(contents.head)
+        self._seen: dict[int, Sidecar] = {}
+
+    @classmethod
+    def load(cls, place: Place) -> "Ledger":
+        """The ledger of a store that is there."""
+        where = place.at(RECORD)
+        return cls(place, Contents.decode(place.read(RECORD, LARGEST_RECORD), where))
+
+    def save(self, contents: Contents) -> None:
+        """Put run.json there in one step, and go on with what it says."""
+        self.place.write(RECORD, contents.encode())
+        self.contents = contents
+
+    def reload(self) -> None:
+        """Read run.json again: others may have written it.
+
+        Raises:
+            StoreError: another store was begun in this place.
+        """
+        found = Ledger.load(self.place)
+        if found._head != self._head:
+            raise StoreError(f"{self.place}: another store was begun here meanwhile; open it anew")
+        self.contents, self._seen = found.contents, {}
+
+    def shards(self, segment: Segment) -> list[Shard]:
+        """The shards a segment is cut into."""
+        return [s for s in cut(self.contents.segments, self.form) if s.segment == segment.index]
+
+    def committed(self) -> list[Entry]:
+        """The committed shards that follow each other from row 0 without a gap."""
+        found = list(self.contents.entries)
+        segment = self.contents.unfinished
+        for shard in self.shards(segment) if segment else ():
+            sidecar = self.sidecar(shard)
+            if sidecar is None:
+                break
+            found.append(sidecar.entry)
+        return found
+
+    def sidecar(self, shard: Shard) -> Sidecar | None:
+        """The sidecar of a shard of the segment under way; None if it is absent or damaged."""
+        if shard.index not in self._seen:
+            try:
+                content = self.place.read(shard.sidecar, LARGEST_SIDECAR)
+                found = Sidecar.decode(content, self.place.at(shard.sidecar))
+            except StoreError:
+                return None
+            fits = (found.entry.shard, found.segment, found.head) == self._key(shard)
+            if not fits:
+                return None
+            self._seen[shard.index] = found
+        return self._seen[shard.index]
+
+    def missing(self, segment: Segment) -> list[Shard]:
+        """Shards of a segment that are not committed, or whose files are absent or cut short."""
+        sketches, samples = self.place.files(SKETCH), self.place.files(SAMPLES)
+        missing = []
+        for shard in self.shards(segment):
+            sketch, sidecar = shard.sketch.split("/")[1], shard.sidecar.split("/")[1]
+            entry = self.entry(shard) if sidecar in sketches else None
+            sizes = (sketches.get(sketch), samples.get(shard.samples.split("/")[1]))
+            if entry is None or sizes != (entry.sketch.size, entry.samples.size):
+                missing.append(shard)
+        return missing
+
+    def entry(self, shard: Shard) -> Entry | None:
+        """What is known of a committed shard, None if it is not committed."""
+        if shard.index < len(self.contents.entries):
+            return self.contents.entries[shard.index]
+        sidecar = self.sidecar(shard)
+        return None if sidecar is None else sidecar.entry
+
+    def commit(
+        self, entry: Entry, columns: dict[str, str], sketch: pa.Buffer, samples: pa.Buffer
+    ) -> None:
+        """Write the files of a shard, then the sidecar that commits it.
+
+        Raises:
+            StoreError: the shard was committed before with another content, or its samples have
+                other columns than those of the store.
+        """
+        shard = entry.shard
+        self._check_columns(columns, shard)
+        before = self.entry(shard)
+        if before is not None and before != entry:
+            self._check_may_change(shard, before)
+            self.place.remove(shard.sidecar)
+            self._seen.pop(shard.index, None)
+        segment = self.contents.segments[shard.segment]
+        sidecar = Sidecar(entry, segment, columns, self._head)
+        write_anew(self.place, shard.sketch, sketch)
+        write_anew(self.place, shard.samples, samples)
+        write_anew(self.place, shard.sidecar, sidecar.encode())
+        self._seen[shard.index] = sidecar
+
+    def begin(self, rows: int, data: str) -> Segment:
+        """The segment of these data, as :meth:`kinsight.store.folder.StoreFolder.begin` says."""
+        self.reload()
+        contents, last = self.contents, len(self.contents.segments) - 1
+        if last >= 0 and (contents.segments[last].rows, contents.segments[last].data) == (
+            rows,
+            data,
+        ):
+            return contents.segments[last]
+        if contents.unfinished is not None:
+            raise StoreError(
+                f"{self.place}: {contents.unfinished.rows:,} rows of data "
+                f"{contents.unfinished.data:.80} are being written, asked to begin {rows:,} rows "
+                f"of {data:.80}; finish those first, or begin anew with fresh=True"
+            )
+        return self.append(rows, data)
+
+    def append(self, rows: int, data: str) -> Segment:
+        """A new segment after the last, which is finished."""
+        contents = self.contents
+        start = contents.segments[-1].stop if contents.segments else 0
+        whole(rows, 1, MOST_ROWS - start, "rows of a segment")
+        segment = Segment(len(contents.segments), start, rows, text(data, "data of a segment"))
+        grown = replace(contents, segments=(*contents.segments, segment))
+        cut(grown.segments, self.form)  # so many shards have names
+        self.save(grown)
+        return segment
+
+    def finish(self) -> None:
+        """Put all shards into run.json; nothing to do when they are."""
+        self.reload()
+        segment = self.contents.unfinished
+        if not self.contents.segments:
+            raise StoreError(f"{self.place}: expected a segment to finish; begin() and write() one")
+        if segment is not None:
+            missing = self.missing(segment)
+            if missing:
+                raise StoreError(
+                    f"{self.place}: {len(missing)} shards are not written, the first is shard "
+                    f"{missing[0].index}; missing() lists them, write() them and finish again"
+                )
+            self.save(self._complete(segment))
+        self.place.clear_asides("", RECORD_FILE)
+        self.place.clear_asides(SKETCH, SKETCH_FILE)
+        self.place.clear_asides(SAMPLES, SAMPLES_FILE)
+
+    def known(self, shard: Shard | int) -> Entry:
+        """What is known of a committed shard, by itself or its index.
+
+        Raises:
+            StoreError: it is not of this store, or not committed.
+        """
+        index = shard if isinstance(shard, int) else shard.index
+        entry = None
+        if 0 <= index < len(self.contents.entries):
+            entry = self.contents.entries[index]
+        elif self.contents.unfinished is not None:
+            found = self._shard(self.contents.unfinished, index)
+            entry = self.entry(found) if found is not None else None
+        if entry is None or shard not in (index, entry.shard):
+            raise StoreError(f"{self.place}: expected a committed shard, got {shard!r:.120}")
+        return entry
+
+    def columns_under_way(self) -> dict[str, str]:
+        """The columns of the samples of committed shards while the first segment is written."""
+        segment = self.contents.unfinished
+        for shard in self.shards(segment) if segment else ():
+            sidecar = self.sidecar(shard)
+            return {} if sidecar is None else sidecar.columns
+        return {}
+
+    def check(self, shard: Shard) -> None:
+        """Refuse a shard that is not one of this store's."""
+        segments = self.contents.segments
+        inside = 0 <= shard.segment < len(segments)
+        if not inside or self._shard(segments[shard.segment], shard.index) != shard:
+            raise StoreError(
+                f"{self.place}: expected one of the shards that missing() lists, got {shard!r:.120}"
+            )
+
+    def _shard(self, segment: Segment, index: int) -> Shard | None:
+        """The shard of a segment with that index, without making all of them."""
+        counts = [self.form.count(s.rows) for s in self.contents.segments[: segment.index + 1]]
+        first, step = sum(counts[:-1]), self.form.shard_rows
+        start = segment.start + (index - first) * step
+        if not segment.start <= start < segment.stop:
+            return None
+        return Shard(index, start, min(step, segment.stop - start), segment.index)
+
+    def _complete(self, segment: Segment) -> Contents:
+        sidecars = [self._seen[shard.index] for shard in self.shards(segment)]
+        for sidecar in sidecars:
+            self._check_columns(sidecar.columns, sidecar.entry.shard, sidecars[0].columns)
+        entries = (*self.contents.entries, *(sidecar.entry for sidecar in sidecars))
+        return replace(self.contents, entries=entries, samples=sidecars[0].columns)
+
+    def _check_columns(
+        self, columns: dict[str, str], shard: Shard, among: dict[str, str] | None = None
+    ) -> None:
+        """One table of all samples files needs the same columns in each, in the same order."""
+        first = self._seen[min(self._seen)].columns if self._seen else columns
+        expected = self.contents.samples or among or first
+        if list(columns.items()) != list(expected.items()):
+            said = "; ".join(differences(expected, columns)) or "their order is another"
+            raise StoreError(
+                f"{self.place.at(shard.samples)}: expected the columns of the other shards: {said}"
+            )
+
+    def _check_may_change(self, shard: Shard, before: Entry) -> None:
+        """A shard may come out another way only where nothing was lost of the first."""
+        sizes = (self.place.size(shard.sketch), self.place.size(shard.samples))
+        intact = sizes == (before.sketch.size, before.samples.size)
+        if intact or shard.index < len(self.contents.entries):
+            raise StoreError(
+                f"{self.place}: shard {shard.index} was committed with other data or came out "
+                "differently than before: the checksum of its files is another. Make it from the "
+                "same data with the same network, settings and versions, or begin anew with "
+                "fresh=True"
+            )
+
+    def _key(self, shard: Shard) -> tuple[Shard, Segment, str]:
+        return shard, self.contents.segments[shard.segment], self._head
+
+
+def write_anew(place: Place, name: str, content: bytes | pa.Buffer) -> None:
+    """Write a file, after what killed processes left of it was removed to make room."""
+    folder, _, bare = name.rpartition("/")
+    place.clear_asides(folder, re.compile(re.escape(bare)))
+    place.write(name, content)
