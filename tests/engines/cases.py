@@ -1,7 +1,6 @@
 """Made-up work for the engines: cheap, with the same bits everywhere, and some that goes wrong.
 
-Workers are made inside functions, so that they travel by value: other processes do not have the
-tests.
+They travel by value (`by_value`): the processes of a cluster do not have the tests.
 """
 
 import os
@@ -11,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 
-def sums(item: int) -> Any:
-    """What `adding` should give for an item: an independent way to the same number."""
-    return item * (item + 1) // 2
+def by_value(module: Any) -> None:
+    """Let what is defined in a module of the tests travel with its code."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
 
 
 def adding() -> Callable[[int], int]:
-    """A worker that adds up the numbers up to an item."""
+    """A worker that adds up the numbers up to an item: item (item + 1) / 2."""
 
     def work(item: int) -> int:
         return sum(range(item + 1))
@@ -25,34 +26,38 @@ def adding() -> Callable[[int], int]:
     return work
 
 
-def traced(folder: Path, seconds: float = 0.0) -> Callable[[], Callable[[int], dict[str, Any]]]:
-    """Workers that leave a file for each item and say where they live.
+def drawing() -> Callable[[int], Any]:
+    """A worker whose results are of very different sizes: the order of their sum shows."""
+    import torch
 
-    ``starts`` counts the workers made, ``done-ITEM`` the finished items, one line each time.
-    """
+    def work(item: int) -> Any:
+        generator = torch.Generator().manual_seed(item)
+        return (torch.randn(1000, generator=generator) * 10.0 ** (item % 7)).numpy()
+
+    return work
+
+
+def traced(folder: Path, seconds: float = 0.0) -> Callable[[], Callable[[int], dict[str, Any]]]:
+    """Workers that say where they live, and leave files: start-PROCESS, done-ITEM-PROCESS."""
 
     def make() -> Callable[[int], dict[str, Any]]:
+        import ray
         import torch
 
-        with open(folder / "starts", "a") as file:
-            file.write(f"{os.getpid()}\n")
+        node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else None
+        (folder / f"start-{os.getpid()}").touch()
 
         def work(item: int) -> dict[str, Any]:
             time.sleep(seconds)
             aside = folder / f".{item}.{os.getpid()}"
-            aside.write_text(str(item))
-            os.replace(aside, folder / f"done-{item}")
+            aside.touch()
+            os.replace(aside, folder / f"done-{item}-{os.getpid()}")
             return {
                 "process": os.getpid(),
                 "threads": torch.get_num_threads(),
+                "node": node,
                 "omp": os.environ.get("OMP_NUM_THREADS"),
-                "node": os.environ.get("RAY_NODE_ID") or _node(),
             }
-
-        def _node() -> str:
-            import ray
-
-            return ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
 
         return work
 
@@ -78,5 +83,10 @@ def killing(folder: Path, victim: int, times: int) -> Callable[[], Callable[[int
 
 
 def finished(folder: Path) -> set[int]:
-    """The items whose files lie in the folder."""
-    return {int(path.name.removeprefix("done-")) for path in folder.glob("done-*")}
+    """The items that were computed, as the files say."""
+    return {int(path.name.split("-")[1]) for path in folder.glob("done-*")}
+
+
+def started(folder: Path) -> set[int]:
+    """The processes in which a worker was made, as the files say."""
+    return {int(path.name.split("-")[1]) for path in folder.glob("start-*")}

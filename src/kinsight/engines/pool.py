@@ -130,8 +130,8 @@ class Pool:
             value = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             where = "start" if call.index is None else f"item {self._items[call.index]!r}"
-            cause = getattr(error, "cause", error)
-            raise raised_there(where, cause, str(error)) from None
+            failure = raised_there(where, error.cause, str(error))
+            raise failure from failure.__cause__
         except self._ray.exceptions.RayError as error:
             del self._calls[reference]
             self._bury(call, error)

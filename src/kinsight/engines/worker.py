@@ -4,6 +4,8 @@ import pickle
 
 import torch
 
+from kinsight.engines.session import import_ray
+
 
 class Worker:
     """Lives in a process of its own; what comes and goes is bytes.
@@ -19,6 +21,4 @@ class Worker:
 
     def work(self, packed: bytes) -> bytes:
         """The packed result of a packed item."""
-        import ray  # there, since this process is Ray's
-
-        return ray.cloudpickle.dumps(self._work(pickle.loads(packed)))
+        return import_ray().cloudpickle.dumps(self._work(pickle.loads(packed)))
