@@ -14,7 +14,8 @@ from search.rows import DIM, MemoryRows, stores, unit
 
 def sorted_by_hand(rows, queries, k, own, apart):
     """Positions by falling similarity, of equal ones the smaller first."""
-    values = (queries.float() @ rows.values.float().T).clamp(-1, 1).tolist()
+    pairs = queries.double()[:, None] * rows.values.double()  # (Q, N, S)
+    values = pairs.sum(2).float().clamp(-1, 1).tolist()
     found = []
     for q, row in enumerate(values):
         order = sorted((-v, j) for j, v in enumerate(row) if j != own[q] and not apart[j])

@@ -7,7 +7,7 @@ written once, here; a source overrides it where it knows a shorter way.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -127,6 +127,13 @@ class Source(ABC):
                 values = torch.empty(len(self), len(landmarks), dtype=block.values.dtype)
             values[block.rows, block.columns] = block.values
         return nystrom_features(values, landmarks)
+
+    def feature_blocks(self, rank: int = 2048, seed: int = 0) -> Iterable[tuple[slice, Tensor]]:
+        """:meth:`features` in pieces, (which rows, their φ), to be gone over several times.
+
+        One piece here; sources whose features do not fit into memory read them again each time.
+        """
+        return [(slice(0, len(self)), self.features(rank, seed))]
 
     def _rows(self, values: Tensor) -> Tensor:
         values = torch.as_tensor(values).double()

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from kinsight.kernel.feature_source import unbiased_square
 from kinsight.search.rows import Rows
-from kinsight.search.tiles import CACHED, PRODUCT, tiles
+from kinsight.search.tiles import CACHED, PRODUCT, one_thread, tiles
+
+_DOUBLE = 1 << 22  # numbers of a tile that is made float64 for a product
 
 
 def shard_moments(rows: Rows, shard: int) -> tuple[Tensor, Tensor]:
@@ -38,8 +40,10 @@ def second(rows: Rows) -> Tensor:
 
 def _first(rows: Rows, where: range) -> Tensor:
     total = torch.zeros(rows.dim, dtype=torch.float64)
-    for _, tile in tiles(rows, CACHED, where.start, where.stop):
-        total += tile.sum(0)
+    ones = torch.ones(max(1, CACHED // rows.dim))
+    with one_thread():
+        for _, tile in tiles(rows, CACHED, where.start, where.stop):
+            total += torch.mv(tile.T, ones[: len(tile)])
     return total
 
 
@@ -58,8 +62,9 @@ def soft(rows: Rows, moment: Tensor | None = None) -> Tensor:
     """
     total = (first(rows) if moment is None else moment).float()
     result = torch.empty(len(rows), dtype=torch.float64)
-    for where, tile in tiles(rows, CACHED):
-        result[where] = tile @ total
+    with one_thread():
+        for where, tile in tiles(rows, CACHED):
+            result[where] = tile @ total
     return result
 
 
@@ -87,9 +92,9 @@ def weighted(rows: Rows, values: Tensor) -> Tensor:
     """
     values = values.double()
     total = torch.zeros(rows.dim, values.shape[1], dtype=torch.float64)
-    for where, tile in tiles(rows, CACHED):
+    for where, tile in tiles(rows, _DOUBLE):
         total += tile.double().T @ values[where]
     result = torch.empty(values.shape, dtype=torch.float64)
-    for where, tile in tiles(rows, CACHED):
+    for where, tile in tiles(rows, _DOUBLE):
         result[where] = tile.double() @ total
     return result

@@ -2,7 +2,8 @@
 
 A row enters the list of a query if its similarity is above the least in it. After the first
 block few are: they are picked out of the block and merged alone, which costs a comparison of the
-block in place of a partial sort.
+block in place of a partial sort. A few more than k are kept, and the end decides among them at full
+precision (:mod:`kinsight.search.rescore`).
 """
 
 import torch
@@ -12,11 +13,13 @@ from kinsight.errors import ArgumentError
 from kinsight.kernel.budget import memory_budget as budget_for
 from kinsight.kernel.neighbours import Neighbours, TopK
 from kinsight.kernel.source import check_neighbours
+from kinsight.search.rescore import rescored
 from kinsight.search.rows import Rows
 from kinsight.search.tiles import PRODUCT, gathered, tiles
 
 _BLOCK = 1 << 24  # similarities of a block
 _RANGE = 8192  # queries at a time
+_SPARE = 8  # candidates beyond k, for rows whose similarities differ by rounding alone
 
 
 def nearest(
@@ -30,7 +33,7 @@ def nearest(
 ) -> Neighbours:
     """The k rows of largest ⟨φ_q, φ_j⟩ for every query, clamped to [−1, 1]: (Q, k) float32.
 
-    Of equal similarities the smaller row number comes first.
+    Of equal similarities the smaller row number comes first, and equal rows are equally similar.
 
     Args:
         queries: (Q, S) of norm 1; a query that is not finite finds nothing.
@@ -52,7 +55,9 @@ def nearest(
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         mine = None if own is None else own[part]
-        values[part], indices[part] = _range(rows, queries[part].float(), k, mine, apart, budget)
+        some, wanted = queries[part].float(), min(k + _SPARE, len(rows))
+        candidates = _range(rows, some, wanted, mine, apart, budget)
+        values[part], indices[part] = rescored(rows, some, candidates, k)
     return Neighbours(values, indices)
 
 
@@ -85,8 +90,8 @@ def graph(
 
 def _range(
     rows: Rows, queries: Tensor, k: int, own: Tensor | None, apart: Tensor | None, budget: int
-) -> tuple[Tensor, Tensor]:
-    """The lists of as many queries as go into one product."""
+) -> Tensor:
+    """The best k of as many queries as go into one product: (Q, k) row numbers."""
     columns = max(1, min(_BLOCK, budget // 16) // max(len(queries), 1))
     width = min(PRODUCT, columns * rows.dim)
     best = Best(len(queries), k, queries)
@@ -100,7 +105,7 @@ def _range(
         if bool(hidden.any()):
             values[:, hidden] = -torch.inf
         best.merge(values, where.start, own)
-    return best.values, best.indices
+    return best.indices
 
 
 def _zero(tile: Tensor, values: Tensor) -> Tensor:

@@ -24,3 +24,30 @@ class Rows(Protocol):
     def read(self, shard: int) -> Tensor:
         """The rows of a shard: (n, S) float16, a view of the file where it can be mapped."""
         ...
+
+
+class Cleared:
+    """Rows of which those that are ``apart`` read as zeros."""
+
+    def __init__(self, rows: Rows, apart: Tensor):
+        self._rows, self._apart = rows, apart
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def dim(self) -> int:
+        """S: numbers a row."""
+        return self._rows.dim
+
+    @property
+    def shards(self) -> Sequence[range]:
+        """The rows of each shard."""
+        return self._rows.shards
+
+    def read(self, shard: int) -> Tensor:
+        """The rows of a shard; a copy where one of them is to be cleared."""
+        where = self.shards[shard]
+        values, apart = self._rows.read(shard), self._apart[where.start : where.stop]
+        wrong = (apart & values.ne(0).any(1)) if bool(apart.any()) else apart  # NaN ≠ 0 as well
+        return values.masked_fill(wrong[:, None], 0) if bool(wrong.any()) else values

@@ -1,13 +1,14 @@
 """Rows on disk as float32, a tile at a time: small enough for a product, or to stay in a cache."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from kinsight.search.rows import Rows
 
-CACHED = 1 << 19  # numbers of a tile that two cores keep in their caches
+CACHED = 1 << 20  # numbers of a tile that stays in a cache
 PRODUCT = 1 << 24  # numbers of a tile that is one side of a matrix product
 
 
@@ -33,6 +34,21 @@ def tiles(
             tile = buffer[: last - start]
             tile.copy_(values[start - where.start : last - where.start])
             yield slice(start, last), tile
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread, for passes over cached tiles, which memory limits and not the cores.
+
+    Threads would have to meet after every tile, twenty thousand times for a million rows; where
+    other processes use the cores such meetings cost more than all the work between them.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def gathered(rows: Rows, numbers: Tensor) -> Tensor:
