@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from kinsight import errors
 
 if TYPE_CHECKING:
+    from kinsight import engines
     from kinsight.analysis import smoothing
     from kinsight.analysis.denoising import Denoising, denoise
     from kinsight.analysis.density import Density, density
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from kinsight.kernel.source import Source
     from kinsight.kernel.tangent_kernel import TangentKernel
     from kinsight.network import outputs
+    from kinsight.sketching.job import sketch
+    from kinsight.sketching.law import SketchError
+    from kinsight.sketching.store import Store
     from kinsight.tangent.coverage import Coverage, CoverageRow
 
 __version__ = "0.1.0.dev0"
@@ -34,16 +38,20 @@ __all__ = [
     "FeatureSource",
     "Fit",
     "Neighbours",
+    "SketchError",
     "Source",
     "Spectrum",
+    "Store",
     "Suspects",
     "TangentKernel",
     "Uncertainty",
     "denoise",
     "density",
+    "engines",
     "errors",
     "fit",
     "outputs",
+    "sketch",
     "smoothing",
     "suspects",
     "uncertainty",
@@ -61,8 +69,10 @@ _HOMES = {
     "FeatureSource": "kinsight.kernel.feature_source",
     "Fit": "kinsight.analysis.fit",
     "Neighbours": "kinsight.kernel.neighbours",
+    "SketchError": "kinsight.sketching.law",
     "Source": "kinsight.kernel.source",
     "Spectrum": "kinsight.analysis.spectrum",
+    "Store": "kinsight.sketching.store",
     "Suspects": "kinsight.analysis.suspects",
     "TangentKernel": "kinsight.kernel.tangent_kernel",
     "Uncertainty": "kinsight.analysis.uncertainty",
@@ -70,6 +80,7 @@ _HOMES = {
     "density": "kinsight.analysis.density",
     "fit": "kinsight.analysis.fit",
     "outputs": "kinsight.network",
+    "sketch": "kinsight.sketching.job",
     "smoothing": "kinsight.analysis",
     "suspects": "kinsight.analysis.suspects",
     "uncertainty": "kinsight.analysis.uncertainty",
@@ -77,6 +88,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "engines":
+        return import_module("kinsight.engines")
     if name not in _HOMES:
         raise AttributeError(f"module 'kinsight' has no attribute {name!r}")
     home = import_module(_HOMES[name])

@@ -83,3 +83,7 @@ class CancellationWarning(KinsightWarning):
 
 class FallbackWarning(KinsightWarning):
     """A parameter is handled by a slower exact path because no rule covers its operator."""
+
+
+class StoreWarning(KinsightWarning):
+    """A store goes on with something else than it was begun with, which may change last digits."""

@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"search", "engines"},
     {"store"},
     {"testing", "analysis"},
-    {"sketch"},
+    {"sketching"},
     {"run"},
     {"report"},
     {"demo"},

@@ -45,6 +45,19 @@ class ExactSource(Source):
         """D: number of outputs."""
         return self._engine.outputs
 
+    @property
+    def samples(self) -> Batches:
+        """The data, as batches in a fixed order."""
+        return self._data
+
+    def part(self, positions: Tensor) -> "ExactSource":
+        """Some of the samples, seen through the same kernel."""
+        return self.other(self._data.part(positions.tolist()))
+
+    def other(self, data: Any) -> "ExactSource":
+        """Other data, seen through the same kernel."""
+        return ExactSource(self._engine, data, self.normalization)
+
     def watch(self, on_samples: Callable[[int], None] | None) -> None:
         """Have ``on_samples`` told how many samples went through the network, as they do."""
         self._data.watcher = on_samples
@@ -192,7 +205,7 @@ class ExactSource(Source):
             return nearest_in(self.blocks(), len(self), k, torch.arange(len(self)))
         own = same_samples(queries, self._data)
         check_neighbours(k, len(self), own is not None and bool((own >= 0).any()))
-        source = ExactSource(self._engine, queries, self.normalization)
+        source = self.other(queries)
         return nearest_in(source.blocks(reference=self._data), len(source), k, own)
 
 

@@ -56,3 +56,15 @@ class Inputs:
                 "forward=lambda model, batch: model(batch[0], batch[1])"
             )
         return model(*batch[: self._required])
+
+
+def labels_of(batch: Batch, count: int) -> Tensor | None:
+    """The whole number that came with each sample of a batch, (B,); None if there is none."""
+    found = None
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in LABEL_KEYS if key in batch), None)
+    elif isinstance(batch, (tuple, list)) and len(batch) > 1:
+        found = batch[-1]
+    if not isinstance(found, Tensor) or found.is_floating_point() or found.is_complex():
+        return None
+    return found.reshape(-1).cpu().long() if found.numel() == count else None

@@ -1,6 +1,6 @@
 """One forward pass over the data: digests of it and of f, its labels, the network's answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kinsight.errors import OutputError
 from kinsight.network.batches import Batches
-from kinsight.network.function import LABEL_KEYS, NetworkFunction, tensor_output
+from kinsight.network.function import NetworkFunction, tensor_output
+from kinsight.network.inputs import labels_of
 from kinsight.provenance.data import DataDigest
 from kinsight.run.identity import Answers
 
@@ -38,7 +39,7 @@ def survey(
     classes = 0
     for piece in Batches(data).pieces(batch_size or _BATCH):
         digest.add(piece.batch)
-        labels.append(_labels(piece.batch, piece.stop - piece.start))
+        labels.append(labels_of(piece.batch, piece.stop - piece.start))
         with torch.no_grad():
             placed = function.place(piece.batch)
             outputs = function.outputs(placed)
@@ -57,17 +58,6 @@ def survey(
         torch.cat(predicted) if len(predicted) == len(labels) else None,
         classes,
     )
-
-
-def _labels(batch: Any, count: int) -> Tensor | None:
-    found = None
-    if isinstance(batch, Mapping):
-        found = next((batch[key] for key in LABEL_KEYS if key in batch), None)
-    elif isinstance(batch, (tuple, list)) and len(batch) > 1:
-        found = batch[-1]
-    if not isinstance(found, Tensor) or found.is_floating_point() or found.is_complex():
-        return None
-    return found.reshape(-1).cpu().long() if found.numel() == count else None
 
 
 def _class_scores(outputs: Any) -> Tensor | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from kinsight.kernel.engine import Engine, Notes
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.kernel.whitening import Normalization, Own
-from kinsight.network.batches import Piece
+from kinsight.network.batches import Batches, Piece
 from kinsight.tangent.features import Features
 from kinsight.tangent.hashing import Hash, folded
 
@@ -27,7 +27,7 @@ class Sketched:
     outputs: Tensor  # (B, D) f(x)
     shares: dict[str, Tensor]  # (B,) float64 of each parameter: ‖its part of the gradient‖²
     rows: Tensor | None  # (B, D, S) sketches of the rows of J/‖J‖, where they are kept
-    whitening: Tensor | None  # (B, D, D) with A = whitening · J/‖J‖
+    whitening: Tensor | None  # (B, D, D) K(x,x)^{-1/2} ‖J‖/√r, r the rank
 
 
 class Sketcher:
@@ -69,6 +69,13 @@ class Sketcher:
             whitening,
         )
 
+    def footprint(self, data: Batches) -> int:
+        """Bytes that one sample takes on the way to its sketch. Cost: two samples."""
+        few = data.take(range(min(2, len(data))))
+        features = self.engine.capture(self.engine.function.place(few))
+        ready = features.mapped(lambda block: block.sketchable(self.dim))
+        return max(1, max(features.bytes, ready.bytes) // len(features))
+
     def _rows(self, features: Features) -> Tensor:
         """ψ = J Πᵀ: (B, D, S) float64."""
         values = features.values
@@ -91,7 +98,7 @@ class Sketcher:
         """Rows and weights scaled by √Tr K(x,x), so that both fit their types."""
         length = (own.trace.sqrt() * own.scale)[:, None, None]  # of the features as they were read
         inverse = torch.where((length > 0) & ~own.bad[:, None, None], 1 / length, 0.0)
-        weights = own.weights(self.normalization) * length
+        weights = own.weights("whitened") * length
         weights = weights.masked_fill(own.bad[:, None, None], 0.0)
         return (psi * inverse).float().cpu(), weights.float().cpu()
 

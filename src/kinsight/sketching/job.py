@@ -1,0 +1,279 @@
+"""Sketch a whole data set into a store, shard by shard: here or on a cluster, in several goes."""
+
+import functools
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pyarrow.fs import FileSystem
+from torch import Tensor
+
+from kinsight.checks import one_of, positive
+from kinsight.engines.choice import engine_of
+from kinsight.engines.engine import Engine
+from kinsight.engines.local import Local
+from kinsight.engines.on_ray import Ray
+from kinsight.errors import (
+    ArgumentError,
+    NonFiniteGradientWarning,
+    SingularOutputWarning,
+    StoreError,
+    StoreWarning,
+)
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.network.batches import Batches
+from kinsight.sketching.columns import Given
+from kinsight.sketching.head import head_of, plan_for
+from kinsight.sketching.law import SketchError, dimension_for, measured
+from kinsight.sketching.sketcher import Sketcher
+from kinsight.sketching.store import Store
+from kinsight.sketching.worker import Load, Making, Unfit, check_data, data_mark
+from kinsight.store.folder import StoreFolder
+from kinsight.store.layout import RECORD, Segment
+from kinsight.store.place import Place
+
+_LOOKED_AT = 64  # samples among which the error is measured
+_AUTO = 0.02  # wanted error where dim="auto" says none
+Dimension = int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a store is to be made; see :func:`sketch`."""
+
+    dim: Dimension = 2048
+    error: float | None = None
+    seed: int = 0
+    keep: Literal["outputs"] | None = None
+    shard_rows: int | None = None
+    micro_batch: int | None = None
+    append: bool = False
+    fresh: bool = False
+    progress: bool | None = None
+    filesystem: FileSystem | None = None
+
+    def check(self) -> None:
+        """Refuse values that are not among those expected.
+
+        Raises:
+            ArgumentError.
+        """
+        if self.dim != "auto" and positive("dim", self.dim) < 16:
+            raise ArgumentError(f"dim: expected at least 16 numbers a sample, got {self.dim}")
+        if self.error is not None and self.dim != "auto":
+            raise ArgumentError("error: expected dim='auto' beside it, which finds the dimension")
+        one_of("keep", self.keep, (None, "outputs"))
+        for name in ("shard_rows", "micro_batch"):
+            if getattr(self, name) is not None:
+                positive(name, getattr(self, name))
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise ArgumentError(f"seed: expected a whole number, got {self.seed!r}")
+        if self.append and self.fresh:
+            raise ArgumentError("append, fresh: expected one of them at most, got both")
+
+
+def sketch(
+    kernel: TangentKernel,
+    data: Any,
+    out: str | Path,
+    *,
+    dim: Dimension = 2048,
+    error: float | None = None,
+    seed: int = 0,
+    keep: Literal["outputs"] | None = None,
+    labels: Sequence[Any] | Tensor | None = None,
+    ids: Sequence[Any] | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    engine: str | Engine = "local",
+    shard_rows: int | None = None,
+    micro_batch: int | None = None,
+    append: bool = False,
+    fresh: bool = False,
+    progress: bool | None = None,
+    filesystem: FileSystem | None = None,
+    load: Load | None = None,
+) -> Store:
+    """Features φ ∈ R^S of all samples with ⟨φ(x), φ(x')⟩ ≈ k(x, x'), in the folder ``out``.
+
+    A run that was stopped or killed goes on where it was when called again, and ends with the
+    same bytes as an undisturbed one; a finished one is returned as it is.
+
+    Args:
+        kernel: its output, parameters, normalization and precision are those of the sketches.
+        data: as everywhere; its order must not change.
+        out: a folder, or a URI such as ``s3://bucket/folder``.
+        dim: S, or ``"auto"``: as many as a root mean square ``error`` of similarities (default
+            0.02) takes on 64 samples of the data.
+        seed: of the signs and buckets.
+        keep: ``"outputs"`` also keeps a sketch for each of the D outputs and the whitening
+            factor, (D + 1)·S numbers a sample, for analyses of D×D kernels.
+        labels, ids, columns: N values each; labels by default the whole numbers of the batches.
+        engine: ``"local"``, ``"ray"``, ``ks.engines.Ray(…)``.
+        shard_rows, micro_batch: see :class:`~kinsight.sketching.head.Plan`; what a store was begun
+            with stays.
+        append: the samples come after those that are there.
+        fresh: throw away the store that is there.
+        load: returns kernel and data in each worker, where they are too large to be sent.
+
+    Cost: see :class:`~kinsight.sketching.sketcher.Sketcher`; 2·S bytes a sample.
+
+    Raises:
+        StoreError: the folder holds something else, a store of something else, or of other data.
+        KinsightError: what the kernel finds wrong with the network or the data.
+    """
+    wanted = Wanted(
+        dim, error, seed, keep, shard_rows, micro_batch, append, fresh, progress, filesystem
+    )
+    wanted.check()
+    given = Given(ids, labels, dict(columns or {}))
+    load = load or functools.partial(_as_they_are, kernel, data)
+    return Job(kernel, data, out, wanted, given, engine_of(engine), load).run()
+
+
+@dataclass
+class Job:
+    """One call of :func:`sketch`."""
+
+    kernel: TangentKernel
+    data: Any
+    out: str | Path
+    wanted: Wanted
+    given: Given
+    engine: Engine
+    load: Load
+
+    def run(self) -> Store:
+        """Begin or go on, until all is there."""
+        batches = self.kernel.engine.read(self.data)
+        self.given.check(len(batches))
+        folder = self._folder(batches)
+        segment = self._segment(folder, batches)
+        missing = folder.missing(segment)
+        done = [s for s in folder.shards if s.segment == segment.index and s not in missing]
+        if done and (missing or not folder.finished):
+            check_data(folder, done[-1], batches, segment.start)
+        making = Making(self.load, self._opener(), self.given, segment.start)
+        found = self._engine(folder).run(
+            making, missing, what="sketching", unit="samples", progress=self.wanted.progress,
+            weights=lambda shard: shard.rows,
+        )  # fmt: skip
+        self._tell([unfit for _, unfit in found])
+        folder.refresh()
+        folder.finish()
+        return Store(self.out, filesystem=self.wanted.filesystem)
+
+    def _opener(self) -> Callable[[], StoreFolder]:
+        return functools.partial(StoreFolder.open, self.out, filesystem=self.wanted.filesystem)
+
+    def _folder(self, batches: Batches) -> StoreFolder:
+        """The store that is there if it is one of this kernel, or a new one."""
+        wanted, there = self.wanted, self._there()
+        if there is None and wanted.append:
+            raise StoreError(f"{self.out}: expected a store to append to, found none")
+        held = None if there is None else there.head
+        sketcher, error = self._sketcher(batches, held)
+        plan = plan_for(
+            sketcher, batches, wanted.shard_rows, wanted.micro_batch, self.engine.thread_count
+        )
+        head = head_of(self.kernel, sketcher, plan, error)
+        if held is not None:
+            head = _gone_on_with(head, held, wanted, self.engine)
+        return StoreFolder.create(self.out, head, filesystem=wanted.filesystem, fresh=wanted.fresh)
+
+    def _there(self) -> StoreFolder | None:
+        filesystem = self.wanted.filesystem
+        if self.wanted.fresh or Place(self.out, filesystem).size(RECORD) is None:
+            return None
+        return StoreFolder.open(self.out, filesystem=filesystem)
+
+    def _sketcher(
+        self, batches: Batches, held: dict[str, Any] | None
+    ) -> tuple[Sketcher, SketchError]:
+        """The sketcher, its error measured on some samples unless a store says it already."""
+        wanted = self.wanted
+        keep = wanted.keep == "outputs"
+        if held is not None:
+            dim = held["sketch"]["dim"] if wanted.dim == "auto" else wanted.dim
+            return Sketcher(self.kernel, dim, wanted.seed, keep), SketchError(**held["error"])
+        few = batches.part(_spread(len(batches), _LOOKED_AT))
+        exact = self.kernel.on(few).gram()
+        dim = wanted.dim
+        if dim == "auto":
+            dim = dimension_for(exact, _AUTO if wanted.error is None else wanted.error)
+        sketcher = Sketcher(self.kernel, dim, wanted.seed, keep)
+        pieces = [sketcher(piece) for piece in few.pieces(_LOOKED_AT)]
+        looked = Sketcher(self.kernel, dim, wanted.seed, keep)  # its notes are those of the data
+        phi = torch.cat([p.phi for p in pieces]).half().float()
+        return looked, measured(exact, phi, torch.cat([p.sketch_norm for p in pieces]))
+
+    def _segment(self, folder: StoreFolder, batches: Batches) -> Segment:
+        mark = data_mark(batches, int(folder.head["plan"]["micro_batch"]))
+        if folder.segments and not self.wanted.append:
+            last = folder.segments[-1]
+            if (last.rows, last.data) != (len(batches), mark):
+                raise StoreError(
+                    f"{self.out}: expected the {last.rows:,} samples that this store was begun "
+                    f"with, got {len(batches):,} of which some differ; append=True (--append) "
+                    "puts them after those that are there, another folder keeps them apart"
+                )
+        return folder.begin(len(batches), mark)
+
+    def _engine(self, folder: StoreFolder) -> Engine:
+        """The engine with the threads that the store was begun with, unless others were asked."""
+        engine = self.engine
+        if isinstance(engine, Local | Ray) and engine.threads is None:
+            return replace(engine, threads=int(folder.head["plan"]["threads"]))
+        return engine
+
+    def _tell(self, unfit: list[Unfit]) -> None:
+        apart = sum(found.non_finite for found in unfit)
+        zero = sum(found.zero for found in unfit)
+        singular = sum(found.singular for found in unfit)
+        if apart:
+            warnings.warn(
+                f"{apart:,} of the samples have a NaN or infinite gradient; they are set apart: "
+                "their sketch is zero and the column set_apart names them",
+                NonFiniteGradientWarning,
+                stacklevel=4,
+            )
+        if zero or singular:
+            warnings.warn(
+                f"{zero:,} samples have no gradient at all, {singular:,} a singular K(x,x), whose "
+                "pseudo-inverse is used; the column rank names them",
+                SingularOutputWarning,
+                stacklevel=4,
+            )
+
+
+def _gone_on_with(
+    head: dict[str, Any], held: dict[str, Any], wanted: Wanted, engine: Engine
+) -> dict[str, Any]:
+    """The head of a store that is there if only what was not asked for differs; warns of bits."""
+    plan = dict(held["plan"])
+    for name in ("shard_rows", "micro_batch"):
+        if getattr(wanted, name) is not None:
+            plan[name] = head["plan"][name]
+    threads = engine.threads if isinstance(engine, Local | Ray) else engine.thread_count
+    other = [name for name in ("versions", "processor") if head[name] != held[name]]
+    other += ["threads"] if threads not in (None, plan["threads"]) else []
+    other += ["device"] if head["plan"]["device"] != plan["device"] else []
+    if other:
+        warnings.warn(
+            f"the store was begun with other {', '.join(other)} than now; shards that are made "
+            "now may differ from those by rounding",
+            StoreWarning,
+            stacklevel=6,
+        )
+    return head | {"plan": plan, "versions": held["versions"], "processor": held["processor"]}
+
+
+def _as_they_are(kernel: TangentKernel, data: Any) -> tuple[TangentKernel, Any]:
+    return kernel, data
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    wanted = min(wanted, count)
+    return sorted({i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})
