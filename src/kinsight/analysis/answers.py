@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinsight.analysis.smoothing import Smoother, choose_ridge, leave_one_out, ridge
+from kinsight.analysis.feature_spectrum import FeatureSpectrum, Pieces
+from kinsight.analysis.smoothing import (
+    Smoother,
+    choose_ridge,
+    leave_one_out,
+    left_out,
+    left_out_error,
+    ridge,
+    ridge_at,
+)
 from kinsight.analysis.spectrum import Spectrum
 from kinsight.analysis.targets import Targets
 from kinsight.checks import positive
@@ -21,15 +30,9 @@ class Answers:
     """N samples, D columns of labels."""
 
     left_out: Tensor  # (N, D) the others' answer, NaN for samples set apart
-    smoother: Smoother  # on the labelled samples
+    ridge: float  # ρ in units of the mean eigenvalue tr K/N; 0 where all samples are the same
     curve: Tensor | None  # mean squared leave-one-out error for each ridge that was tried
-    rank: int
-
-    @property
-    def ridge(self) -> float:
-        """ρ in units of the mean eigenvalue tr K/N; 0 where all samples are the same."""
-        total = float(self.smoother.spectrum.eigenvalues.sum())
-        return self.smoother.parameter * len(self.smoother.spectrum) / total if total else 0.0
+    rank: int  # eigenpairs
 
 
 def answer(
@@ -47,72 +50,84 @@ def answer(
     ``gram``: (N, N) similarities, where somebody has them already. The features are
     normalised: norms that differ by much (sure and unsure samples) would drown the rest.
 
-    Cost: O(N³) in full, O(N S²) with rank S.
+    Cost: O(N³) in full. With rank S three passes over the features, which are never held:
+    O(N S²) operations, memory O(S²) and the answers.
     """
     if rank is not None:
         positive("rank", rank)
     fit = source.norms().isfinite() & (source.ranks() > 0)
-    known, asked = fit & targets.present, fit & ~targets.present
+    known = fit & targets.present
     if int(known.sum()) < 2:
         raise ArgumentError("labels: expected at least two samples with label and gradient")
-    labels = targets.values[known]
-    small = len(source) <= FULL and 8 * len(source) ** 2 <= source.memory_budget
-    if rank is None and (gram is not None or small):
-        gram = source.gram() if gram is None else gram
-        spectrum = Spectrum.of_gram(gram[known][:, known], centred=True)
-        gram = gram.double()
-        predict = _by_gram(gram, known, asked)
-    else:
-        phi = source.features(rank or 2048)
-        spectrum = Spectrum.of_features(phi[known], centred=True)
-        predict = _by_features(phi, known, asked)
-    smoother, curve = _smoother(spectrum, labels, rho)
-    result = torch.full((len(source), labels.shape[1]), torch.nan, dtype=torch.float64)
-    result[known] = leave_one_out(smoother, labels)
-    if bool(asked.any()):
-        result[asked] = predict(smoother, labels)
-    return Answers(result, smoother, curve, len(spectrum.eigenvalues))
-
-
-def _smoother(
-    spectrum: Spectrum, labels: Tensor, rho: float | None
-) -> tuple[Smoother, Tensor | None]:
-    if rho is None:
-        return choose_ridge(spectrum, labels)
-    if rho < _LEAST:
+    if rho is not None and rho < _LEAST:
         raise ArgumentError(
             f"ridge: expected at least {_LEAST:g} of the mean eigenvalue, where leave-one-out is "
             f"exact to 1e-5, got {rho!r}"
         )
+    small = len(source) <= FULL and 8 * len(source) ** 2 <= source.memory_budget
+    if rank is None and (gram is not None or small):
+        gram = source.gram() if gram is None else gram
+        return _by_gram(gram, targets, known, fit & ~targets.present, rho)
+    return _by_features(source.feature_blocks(rank or 2048), targets, known, fit, rho)
+
+
+def _by_gram(
+    gram: Tensor, targets: Targets, known: Tensor, asked: Tensor, rho: float | None
+) -> Answers:
+    """From all similarities: (N, N)."""
+    spectrum = Spectrum.of_gram(gram[known][:, known], centred=True)
+    labels = targets.values[known]
     unit = float(spectrum.eigenvalues.sum()) / len(spectrum)
-    return ridge(spectrum, rho * unit), None
+    if rho is None:
+        smoother, curve = choose_ridge(spectrum, labels)
+    else:
+        smoother, curve = ridge(spectrum, rho * unit), None
+    result = torch.full_like(targets.values, torch.nan)
+    result[known] = leave_one_out(smoother, labels)
+    if bool(asked.any()):
+        result[asked] = _predicted(gram.double(), known, asked, smoother, labels)
+    return Answers(
+        result, smoother.parameter / unit if unit else 0.0, curve, len(spectrum.eigenvalues)
+    )
 
 
-def _dual(smoother: Smoother, labels: Tensor) -> Tensor:
-    """α = (K_c + ρ)⁻¹ (y − ȳ): (n, D)."""
+def _predicted(
+    gram: Tensor, known: Tensor, asked: Tensor, smoother: Smoother, labels: Tensor
+) -> Tensor:
+    """For samples without a label, from their similarities to those with one: (M, D)."""
     vectors, values = smoother.spectrum.eigenvectors, smoother.spectrum.eigenvalues
-    centred = labels - labels.mean(0)
-    return vectors @ ((vectors.T @ centred) / (values + smoother.parameter)[:, None])
+    mean = labels.mean(0)
+    dual = vectors @ ((vectors.T @ (labels - mean)) / (values + smoother.parameter)[:, None])
+    cross, among = gram[asked][:, known], gram[known][:, known]
+    centred = cross - among.mean(0) - cross.mean(1, keepdim=True) + among.mean()
+    return centred @ dual + mean
 
 
-def _by_gram(gram: Tensor, known: Tensor, asked: Tensor):
-    """Predictions for samples without a label from their similarities to those with one."""
-
-    def predict(smoother: Smoother, labels: Tensor) -> Tensor:
-        cross, among = gram[asked][:, known], gram[known][:, known]
-        centred = cross - among.mean(0) - cross.mean(1, keepdim=True) + among.mean()
-        return centred @ _dual(smoother, labels) + labels.mean(0)
-
-    return predict
-
-
-def _by_features(phi: Tensor, known: Tensor, asked: Tensor):
-    """The same from features."""
-
-    def predict(smoother: Smoother, labels: Tensor) -> Tensor:
-        among = phi[known].double()
-        mean = among.mean(0)
-        weights = (among - mean).T @ _dual(smoother, labels)
-        return (phi[asked].double() - mean) @ weights + labels.mean(0)
-
-    return predict
+def _by_features(
+    pieces: Pieces, targets: Targets, known: Tensor, fit: Tensor, rho: float | None
+) -> Answers:
+    """From features that stream by: what they add up to, the ridge, the answers."""
+    spectrum = FeatureSpectrum.of(pieces, targets.values, known)
+    values, count = spectrum.eigenvalues, len(spectrum)
+    unit, curve = float(values.sum()) / count, None
+    if rho is None:
+        parts = (
+            (vectors[known[rows]], targets.values[rows][known[rows]])
+            for rows, vectors in spectrum.vectors(pieces)
+        )
+        error = left_out_error(
+            parts, values, spectrum.inside, spectrum.label_mean, count, 1 / count
+        )
+        curve = error / (count * targets.values.shape[1])
+        parameter = ridge_at(curve, values, count)
+    else:
+        parameter = rho * unit
+    weights = values / (values + parameter)
+    result = torch.full_like(targets.values, torch.nan)
+    for rows, vectors in spectrum.vectors(pieces):
+        answer = vectors @ (weights[:, None] * spectrum.inside) + spectrum.label_mean
+        own = vectors.square() @ weights + 1 / count
+        others = left_out(answer, own, targets.values[rows])
+        chosen = torch.where(known[rows, None], others, answer)
+        result[rows] = chosen.masked_fill(~fit[rows, None], torch.nan)
+    return Answers(result, parameter / unit if unit else 0.0, curve, len(values))

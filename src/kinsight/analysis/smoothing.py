@@ -6,6 +6,7 @@ T steps, of a network that behaves linearly in its parameters.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,9 @@ from torch import Tensor
 from kinsight.analysis.spectrum import Spectrum
 from kinsight.errors import ArgumentError
 
-_ROWS = 8192  # that are judged at a time
+_ROWS = 8192  # samples that are judged at a time
+_NUMBERS = 1 << 24  # answers at a time
+_FITTED = 1 - 1e-12  # leverage of a sample that fits itself alone
 RIDGES = torch.logspace(-8, 2, 61, dtype=torch.float64)  # of the mean eigenvalue tr K / N
 
 
@@ -127,8 +130,7 @@ def leave_one_out(smoother: Smoother, labels: Tensor) -> Tensor:
     an unpenalised intercept where the spectrum is centred; an approximation for descent.
     """
     values, flat = _columns(labels, len(smoother.spectrum))
-    own = smoother.leverage()[:, None].clamp_max(1 - 1e-12)
-    answer = (smoother.smooth(values) - own * values) / (1 - own)
+    answer = left_out(smoother.smooth(values), smoother.leverage(), values)
     return answer[:, 0] if flat else answer
 
 
@@ -138,21 +140,56 @@ def choose_ridge(spectrum: Spectrum, labels: Tensor) -> tuple[Smoother, Tensor]:
     Cost: O(N r (D + 1)) for every ridge, in a few matrix products; no fit is repeated.
     """
     values, _ = _columns(labels, len(spectrum))
-    unit = float(spectrum.eigenvalues.sum()) / len(spectrum)
-    weights = spectrum.eigenvalues[:, None] / (spectrum.eigenvalues[:, None] + RIDGES * unit)
     mean = values.mean(0) if spectrum.centred else values.new_zeros(values.shape[1])
     inside = spectrum.eigenvectors.T @ (values - mean)  # (r, D)
-    every = (weights[:, :, None] * inside[:, None]).flatten(1)  # (r, ridges·D)
-    total = values.new_zeros(len(RIDGES))
-    for start in range(0, len(values), _ROWS):
-        rows = slice(start, start + _ROWS)
-        vectors, given = spectrum.eigenvectors[rows], values[rows, None]
-        own = vectors.square() @ weights + (1 / len(spectrum) if spectrum.centred else 0.0)
-        answer = (vectors @ every).unflatten(1, (len(RIDGES), -1)) + mean  # (rows, ridges, D)
-        off = (given - answer) / (1 - own.clamp_max(1 - 1e-12))[..., None]
-        total += off.square().sum((0, 2))
-    curve = total / values.numel()
-    return ridge(spectrum, float(RIDGES[curve.argmin()]) * unit), curve
+    step = _rows_for(values.shape[1])
+    parts = zip(spectrum.eigenvectors.split(step), values.split(step), strict=True)
+    intercept = 1 / len(spectrum) if spectrum.centred else 0.0
+    error = left_out_error(parts, spectrum.eigenvalues, inside, mean, len(spectrum), intercept)
+    curve = error / values.numel()
+    return ridge(spectrum, ridge_at(curve, spectrum.eigenvalues, len(spectrum))), curve
+
+
+def ridge_at(curve: Tensor, eigenvalues: Tensor, count: int) -> float:
+    """ρ of least error on ``curve`` over :data:`RIDGES`."""
+    return float(RIDGES[curve.argmin()]) * float(eigenvalues.sum()) / count
+
+
+def left_out_error(
+    parts: Iterable[tuple[Tensor, Tensor]], eigenvalues: Tensor, inside: Tensor, mean: Tensor,
+    count: int, intercept: float,
+) -> Tensor:  # fmt: skip
+    """Sum of the squared leave-one-out errors for each of :data:`RIDGES`: (R,).
+
+    Args:
+        parts: eigenvectors (B, r) and labels (B, D) of some samples after others.
+        inside: (r, D) the labels along the eigenvectors, less their ``mean``, (D,).
+        count: N of the mean eigenvalue tr K/N.
+        intercept: what an unpenalised intercept adds to the leverage, 1/N or 0.
+    """
+    unit = float(eigenvalues.sum()) / count
+    weights = eigenvalues[:, None] / (eigenvalues[:, None] + RIDGES * unit)  # (r, R)
+    every = (weights[:, :, None] * inside[:, None]).flatten(1)  # (r, R·D)
+    total = torch.zeros(len(RIDGES), dtype=torch.float64)
+    step = _rows_for(inside.shape[1])
+    for vectors, given in parts:
+        for some, labels in zip(vectors.split(step), given.split(step), strict=True):
+            own = some.square() @ weights + intercept
+            answer = (some @ every).unflatten(1, (len(RIDGES), -1)) + mean  # (B, R, D)
+            off = (labels[:, None] - answer) / (1 - own.clamp_max(_FITTED))[..., None]
+            total += off.square().sum((0, 2))
+    return total
+
+
+def left_out(answer: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+    """(s − h y)/(1 − h) of fits s, (B, D), leverages h, (B,), and labels y, (B, D)."""
+    own = own[:, None].clamp_max(_FITTED)
+    return (answer - own * labels) / (1 - own)
+
+
+def _rows_for(columns: int) -> int:
+    """Samples that are judged at a time, so that their answers to all ridges fit into memory."""
+    return max(1, min(_ROWS, _NUMBERS // (len(RIDGES) * max(columns, 1))))
 
 
 def _columns(labels: Tensor, count: int) -> tuple[Tensor, bool]:

@@ -75,12 +75,12 @@ class Spectrum:
             value -= value.mean(0)
         values, vectors = torch.linalg.eigh(value.T @ value)  # (S, S)
         values, vectors = values.flip(0), vectors.flip(1)
-        kept = values > _smallest(values, max(features.shape))
+        kept = values > smallest_kept(values, max(features.shape))
         left = value @ (vectors[:, kept] / values[kept].sqrt())  # (N, r)
         return cls(values[kept], left, centred)
 
 
-def _smallest(values: Tensor, size: int) -> float:
+def smallest_kept(values: Tensor, size: int) -> float:
     """Eigenvalues up to here are rounding: those of float32 inner products, at best."""
     top = float(values.max()) if len(values) else 0.0
     return max(top, 0.0) * size * torch.finfo(torch.float64).eps

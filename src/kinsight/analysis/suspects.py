@@ -104,11 +104,12 @@ def suspects(
         labels: whole numbers are classes, real numbers quantities; −1 and NaN are missing: they
             support nobody, are not judged, and get a proposal.
         logits: (N, C) the network's own class scores, best of samples it was not trained on.
-        neighbours: K, that vote or stand as evidence.
+        neighbours: K, that vote or stand as evidence; 0 for none, with ``"leave-one-out"``, which
+            then looks at no pairs where the source has features.
         ridge: in units of tr K/N; ``None`` chooses the one of least leave-one-out error.
         rank: eigenpairs; ``None`` for all up to 4,096 samples, 2,048 landmarks beyond.
 
-    Cost: all pairs; leave-one-out O(N³) in full, O(N S²) with rank S.
+    Cost: all pairs for the neighbours; leave-one-out O(N³) in full, O(N S²) with rank S.
 
     Raises:
         ArgumentError: labels of another length or type, one class only, an unknown method.
@@ -119,12 +120,20 @@ def suspects(
     targets = read_targets(labels, len(source))
     if logits is not None:
         logits, targets = _matched(logits, targets)
-    nearest = source.nearest(min(positive("neighbours", neighbours), len(source) - 1))
+    nearest = _evidence(source, neighbours, method)
     if method == "neighbours":
         answers = vote(*nearest, targets)
     else:
         answers = answer(source, targets, ridge, rank).left_out
     return judge(answers, targets, nearest, method, logits)
+
+
+def _evidence(source: Source, neighbours: int, method: Method) -> Neighbours:
+    """The nearest samples, or no columns of them."""
+    if neighbours == 0 and method == "leave-one-out":
+        empty = torch.empty(len(source), 0)
+        return Neighbours(empty, empty.long())
+    return source.nearest(k=min(positive("neighbours", neighbours), len(source) - 1))
 
 
 def _matched(logits: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
