@@ -1,6 +1,5 @@
 """A small store whose rows are a function of their number, to be written by anybody at any time."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +81,3 @@ def changed(head: dict[str, Any], **fields: Any) -> dict[str, Any]:
         outer, inner = name.split("__")
         new[outer][inner] = value
     return new
-
-
-Remake = Callable[[StoreFolder, Shard], None]

@@ -80,7 +80,7 @@ class Columns:
                 f"{self._place.at(file)}: came out differently than before; begin the columns "
                 "again with another identity and replace=True"
             )
-        columns = tables.column_types(table)
+        columns = tables.column_types(content)
         sidecar = GroupSidecar(shard, mark, columns, group.identity)
         self._remove_other(name, group, sidecar)
         write_anew(self._place, file, content)
@@ -198,10 +198,10 @@ class Columns:
 
 def _array(name: str, values: Any) -> pa.Array:
     """(N,) values, or (N, K) as lists of K."""
-    numbers = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
     try:
         if isinstance(values, pa.ChunkedArray):
             return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([])
+        numbers = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         if isinstance(numbers, np.ndarray) and numbers.ndim == 2:
             return fixed_lists(numbers)
         return numbers if isinstance(numbers, pa.Array) else pa.array(numbers)

@@ -179,7 +179,7 @@ class StoreFolder:
         first = arrow.encode(shard, ledger.contents.head, arrays)
         second = tables.encode(table, ledger.place.at(shard.samples))
         entry = Entry(shard, text(data, "data of a shard"), Mark.of(first), Mark.of(second))
-        ledger.commit(entry, tables.column_types(table), first, second)
+        ledger.commit(entry, tables.column_types(second), first, second)
         self._shards = None
 
     def finish(self) -> None:
@@ -210,6 +210,10 @@ class StoreFolder:
         """The whitening factors: (n, D, D) float32, as :meth:`read`, if they were kept."""
         outputs = self._ledger.form.outputs
         return self._tensor(shard, "whitening").reshape(-1, outputs, outputs)
+
+    def data_of(self, shard: Shard | int) -> str:
+        """The digest of the data that a committed shard was made from."""
+        return self._ledger.known(shard).data
 
     def samples(self, shard: Shard | int, columns: Sequence[str] | None = None) -> pa.Table:
         """The columns of the rows of a shard, or some of them."""

@@ -17,6 +17,7 @@ _SHARD = r"shard-(\d{6})"
 SKETCH_FILE = re.compile(_SHARD + r"\.(?:arrow|json)")
 SAMPLES_FILE = re.compile(_SHARD + r"\.parquet")
 COLUMNS_FILE = re.compile(_SHARD + r"\.(?:parquet|json)")
+ANY_FILE = re.compile(_SHARD + r"\.(?:arrow|parquet|json)")
 RECORD_FILE = re.compile(re.escape(RECORD))
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 

@@ -36,7 +36,7 @@ class Ledger:
         self.contents = contents
         self.form = contents.form
         self.head_bytes = len(compact(contents.head))
-        self._head = digest_of(contents.head)
+        self.head_digest = digest_of(contents.head)
         self._seen: dict[int, Sidecar] = {}
 
     @classmethod
@@ -57,7 +57,7 @@ class Ledger:
             StoreError: another store was begun in this place.
         """
         found = Ledger.load(self.place)
-        if found._head != self._head:
+        if found.head_digest != self.head_digest:
             raise StoreError(f"{self.place}: another store was begun here meanwhile; open it anew")
         self.contents, self._seen = found.contents, {}
 
@@ -126,7 +126,7 @@ class Ledger:
             self.place.remove(shard.sidecar)
             self._seen.pop(shard.index, None)
         segment = self.contents.segments[shard.segment]
-        sidecar = Sidecar(entry, segment, columns, self._head)
+        sidecar = Sidecar(entry, segment, columns, self.head_digest)
         write_anew(self.place, shard.sketch, sketch)
         write_anew(self.place, shard.samples, samples)
         write_anew(self.place, shard.sidecar, sidecar.encode())
@@ -253,7 +253,7 @@ class Ledger:
             )
 
     def _key(self, shard: Shard) -> tuple[Shard, Segment, str]:
-        return shard, self.contents.segments[shard.segment], self._head
+        return shard, self.contents.segments[shard.segment], self.head_digest
 
 
 def write_anew(place: Place, name: str, content: bytes | pa.Buffer) -> None:

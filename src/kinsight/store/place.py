@@ -64,7 +64,9 @@ class Place:
         size = self.size(name)
         if size is None or size > limit:
             came = "none" if size is None else f"{size:,} bytes"
-            raise StoreError(f"{self.at(name)}: expected a file of at most {limit:,} bytes, {came}")
+            raise StoreError(
+                f"{self.at(name)}: expected a file of at most {limit:,} bytes, got {came}"
+            )
         with self._reporting(name), self.filesystem.open_input_stream(self.at(name)) as stream:
             # One more than it may have: a file that grew meanwhile is seen, not read to its end.
             return stream.read(size + 1)

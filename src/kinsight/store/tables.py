@@ -50,9 +50,10 @@ def encode(table: pa.Table, where: str) -> pa.Buffer:
     return sink.getvalue()
 
 
-def column_types(table: pa.Table) -> dict[str, str]:
-    """Names and types of the columns of a table, as run.json lists them."""
-    return {field.name: str(field.type) for field in table.schema}
+def column_types(source: pa.Buffer | pa.NativeFile) -> dict[str, str]:
+    """Names and types of the columns of a Parquet file, as run.json lists them."""
+    reader = pa.BufferReader(source) if isinstance(source, pa.Buffer) else source
+    return {field.name: str(field.type) for field in pq.read_schema(reader)}
 
 
 def read(

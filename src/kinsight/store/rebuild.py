@@ -1,0 +1,129 @@
+"""run.json made again from what the shards and their sidecars say of themselves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kinsight.errors import StoreError
+from kinsight.store import arrow
+from kinsight.store.contents import Contents
+from kinsight.store.entries import LARGEST_SIDECAR, Group, GroupSidecar, Sidecar
+from kinsight.store.layout import (
+    COLUMNS,
+    COLUMNS_FILE,
+    SKETCH,
+    SKETCH_FILE,
+    Form,
+    Segment,
+    cut,
+    group_name,
+)
+from kinsight.store.place import Place
+from kinsight.store.record import digest_of, normalized
+
+
+def gather(place: Place) -> Contents | None:
+    """The contents that run.json had, byte for byte if all sidecars and one shard are whole.
+
+    A segment whose sidecars are not all there is under way; so is a group of columns that does
+    not end where a segment ends. None if no shard and sidecar agree
+    on a head, or a sidecar of a segment before the last is damaged too.
+    """
+    sidecars = dict(_sidecars(place))
+    for digest in sorted({sidecar.head for sidecar in sidecars.values()}):
+        ours = {i: sidecar for i, sidecar in sidecars.items() if sidecar.head == digest}
+        head = _head(place, ours, digest)
+        if head is not None:
+            return _contents(place, head, ours)
+    return None
+
+
+def _contents(place: Place, head: dict[str, Any], sidecars: dict[int, Sidecar]) -> Contents | None:
+    segments = _segments(sidecars)
+    form = Form.of(head)
+    shards = list(cut(segments, form))
+    whole = all(_fits(sidecars.get(shard.index), shard, segments) for shard in shards)
+    count = len(shards) if whole else sum(s.segment < len(segments) - 1 for s in shards)
+    tabled = [sidecars.get(shard.index) for shard in shards[:count]]
+    if None in tabled:
+        return None  # of a finished segment, run.json and a sidecar are damaged together
+    found = [sidecar for sidecar in tabled if sidecar is not None]
+    samples = found[0].columns if found else {}
+    contents = Contents(head, segments, tuple(s.entry for s in found), samples)
+    for name in place.folders(COLUMNS):
+        contents = contents.with_group(group_name(name), _group(place, name, contents))
+    return contents
+
+
+def _fits(sidecar: Sidecar | None, shard: Any, segments: tuple[Segment, ...]) -> bool:
+    return (
+        sidecar is not None
+        and sidecar.entry.shard == shard
+        and sidecar.segment == segments[shard.segment]
+    )
+
+
+def _sidecars(place: Place) -> Iterator[tuple[int, Sidecar]]:
+    for name in sorted(place.files(SKETCH)):
+        match = SKETCH_FILE.fullmatch(name)
+        if match is None or not name.endswith(".json"):
+            continue
+        path = f"{SKETCH}/{name}"
+        try:
+            sidecar = Sidecar.decode(place.read(path, LARGEST_SIDECAR), place.at(path))
+        except StoreError:
+            continue
+        if sidecar.entry.shard.index == int(match[1]):
+            yield int(match[1]), sidecar
+
+
+def _head(place: Place, sidecars: dict[int, Sidecar], digest: str) -> dict[str, Any] | None:
+    """The head that an Arrow file of these sidecars says, if it has the digest they say."""
+    for sidecar in sidecars.values():
+        name = sidecar.entry.shard.sketch
+        try:
+            if place.digest(name) != (sidecar.entry.sketch.size, sidecar.entry.sketch.sha256):
+                continue
+            with place.open(name) as source:
+                head = normalized("head", arrow.schema_of(source, place.at(name))[1]["head"])
+            Form.of(head)
+        except StoreError:
+            continue
+        if digest_of(head) == digest:
+            return head
+    return None
+
+
+def _segments(sidecars: dict[int, Sidecar]) -> tuple[Segment, ...]:
+    """The segments that sidecars name, as far as they follow each other."""
+    named = {s.segment.index: s.segment for s in sidecars.values()}
+    found, row = [], 0
+    for index in range(len(named)):
+        segment = named.get(index)
+        if segment is None or segment.start != row:
+            break
+        found.append(segment)
+        row = segment.stop
+    return tuple(found)
+
+
+def _group(place: Place, name: str, contents: Contents) -> Group | None:
+    """A group of columns from its sidecars: finished if they end where a segment ends."""
+    folder, found = f"{COLUMNS}/{name}", []
+    there = [n for n in place.files(folder) if COLUMNS_FILE.fullmatch(n) and n.endswith(".json")]
+    for shard in cut(contents.segments, contents.form):
+        path = shard.columns_sidecar(name)
+        if path.rsplit("/", 1)[1] not in there:
+            break
+        try:
+            sidecar = GroupSidecar.decode(place.read(path, LARGEST_SIDECAR), place.at(path))
+        except StoreError:
+            break
+        if sidecar.shard != shard or (found and sidecar.identity != found[0].identity):
+            break
+        found.append(sidecar)
+    if not found:
+        return None
+    tabled = found[-1].shard.stop <= contents.tabled and len(there) == len(found)
+    if not tabled or found[-1].shard.stop not in {s.stop for s in contents.segments}:
+        return Group(found[0].identity)
+    return Group(found[0].identity, found[0].columns, tuple(s.file for s in found), True)
