@@ -92,7 +92,7 @@ def test_suspects_without_evidence_look_at_no_pairs() -> None:
         def blocks(self, first: int = 0):
             raise AssertionError("pairs")
 
-    phi, labels = made_up(1, 0.0), torch.arange(COUNT) % 2
+    phi, labels = made_up(1, 0.0) / 3, torch.arange(COUNT) % 2
     phi[:, 0] += 4 * labels
     labels[7] = 1 - labels[7]
     found = ks.suspects(Unpaired(phi), labels, neighbours=0, rank=WIDTH)

@@ -160,6 +160,6 @@ def test_wrong_arguments_are_refused() -> None:
             ks.suspects(source, labels, logits=logits)
     with pytest.raises(ArgumentError, match="beside numbers"):
         ks.suspects(source, labels.double(), logits=torch.randn(40, 2))
-    for wrong in ({"method": "magic"}, {"ridge": -1.0}, {"neighbours": 0}, {"rank": 0}):
+    for wrong in ({"method": "magic"}, {"ridge": -1.0}, {"neighbours": -1}, {"rank": 0}):
         with pytest.raises(ArgumentError, match="expected"):
             ks.suspects(source, labels, **wrong)
