@@ -90,11 +90,11 @@ def _damages(ledger: Ledger) -> Iterator[Damage]:
 
 def _under_way(ledger: Ledger, kept: set[str]) -> Iterator[Damage]:
     """The shards of a segment that is not finished: only their sidecars know of them."""
-    segment = ledger.contents.unfinished
-    there = ledger.place.files(SKETCH)
-    for shard in ledger.shards(segment) if segment else ():
-        kept |= {shard.sketch, shard.samples, shard.sidecar}
-        if shard.sidecar.split("/")[1] not in there:
+    there = {f"{SKETCH}/{name}" for name in ledger.place.files(SKETCH)}
+    there |= {f"{SAMPLES}/{name}" for name in ledger.place.files(SAMPLES)}
+    for shard in ledger.shards(ledger.contents.unfinished):
+        kept |= {shard.sketch, shard.samples, shard.sidecar} & there
+        if shard.sidecar not in there:
             continue
         sidecar = ledger.sidecar(shard)
         if sidecar is None:
@@ -118,15 +118,15 @@ def shard_damages(ledger: Ledger, entry: Entry, columns: dict[str, str]) -> Iter
 
 def _group(ledger: Ledger, name: str, kept: set[str]) -> Iterator[Damage]:
     group, place = ledger.contents.groups[name], ledger.place
-    there = place.files(f"{COLUMNS}/{name}")
+    there = {f"{COLUMNS}/{name}/{file}" for file in place.files(f"{COLUMNS}/{name}")}
     for shard in cut(ledger.contents.segments, ledger.form):
         file, side = shard.columns(name), shard.columns_sidecar(name)
-        kept |= {file, side}
+        kept |= {file, side} & there
         if shard.index < len(group.files):
             mark, columns = group.files[shard.index], group.columns
             expected = GroupSidecar(shard, mark, columns, group.identity).encode()
             yield from _sidecar(place, side, expected, shard)
-        elif side.rsplit("/", 1)[1] in there:
+        elif side in there:
             found = decoded(place, side, GroupSidecar)
             if found is None:
                 yield Damage(side, "its checksum is another", shard.index)

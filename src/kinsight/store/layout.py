@@ -123,13 +123,11 @@ def cut(segments: tuple[Segment, ...], form: Form) -> Iterator[Shard]:
             f"expected at most {MOST_SHARDS:,} shards, got {total:,} of {form.shard_rows:,} rows; "
             "take a larger plan.shard_rows"
         )
-    return _cut(segments, form)
+    return (s for segment in segments for s in cut_one(segments, segment.index, form))
 
 
-def _cut(segments: tuple[Segment, ...], form: Form) -> Iterator[Shard]:
-    index = 0
-    for segment in segments:
-        for start in range(segment.start, segment.stop, form.shard_rows):
-            rows = min(form.shard_rows, segment.stop - start)
-            yield Shard(index, start, rows, segment.index)
-            index += 1
+def cut_one(segments: tuple[Segment, ...], index: int, form: Form) -> Iterator[Shard]:
+    """The shards of one of the segments."""
+    segment, first = segments[index], sum(form.count(s.rows) for s in segments[:index])
+    for number, start in enumerate(range(segment.start, segment.stop, form.shard_rows), first):
+        yield Shard(number, start, min(form.shard_rows, segment.stop - start), index)

@@ -1,6 +1,7 @@
 """What is committed in a store: run.json for finished segments, sidecars for the one under way."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from kinsight.store.layout import (
     Segment,
     Shard,
     cut,
+    cut_one,
 )
 from kinsight.store.place import Place
 from kinsight.store.record import compact, differences, digest_of, text, whole
@@ -61,15 +63,16 @@ class Ledger:
             raise StoreError(f"{self.place}: another store was begun here meanwhile; open it anew")
         self.contents, self._seen = found.contents, {}
 
-    def shards(self, segment: Segment) -> list[Shard]:
-        """The shards a segment is cut into."""
-        return [s for s in cut(self.contents.segments, self.form) if s.segment == segment.index]
+    def shards(self, segment: Segment | None) -> Iterator[Shard]:
+        """The shards a segment is cut into; none of None."""
+        if segment is None:
+            return iter(())
+        return cut_one(self.contents.segments, segment.index, self.form)
 
     def committed(self) -> list[Entry]:
         """The committed shards that follow each other from row 0 without a gap."""
         found = list(self.contents.entries)
-        segment = self.contents.unfinished
-        for shard in self.shards(segment) if segment else ():
+        for shard in self.shards(self.contents.unfinished):
             sidecar = self.sidecar(shard)
             if sidecar is None:
                 break
@@ -197,11 +200,9 @@ class Ledger:
 
     def columns_under_way(self) -> dict[str, str]:
         """The columns of the samples of committed shards while the first segment is written."""
-        segment = self.contents.unfinished
-        for shard in self.shards(segment) if segment else ():
-            sidecar = self.sidecar(shard)
-            return {} if sidecar is None else sidecar.columns
-        return {}
+        first = next(self.shards(self.contents.unfinished), None)
+        sidecar = None if first is None else self.sidecar(first)
+        return {} if sidecar is None else sidecar.columns
 
     def check(self, shard: Shard) -> None:
         """Refuse a shard that is not one of this store's."""

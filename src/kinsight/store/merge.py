@@ -132,6 +132,8 @@ def _added(whole: StoreFolder, ledgers: list[Ledger], folders: list[StoreFolder]
     """Put together the columns that add_column put into each."""
     for name, group in ledgers[0].contents.groups.items():
         alike = [ledger.contents.groups.get(name) for ledger in ledgers]
-        if "values" in group.identity and all(g and g.columns == group.columns for g in alike):
+        whole_in_each = all(folder.groups.get(name) for folder in folders)
+        same = all(other is not None and other.columns == group.columns for other in alike)
+        if "values" in group.identity and whole_in_each and same:
             chunks = [chunk for folder in folders for chunk in folder.column(name).chunks]
             whole.add_column(name, pa.chunked_array(chunks))

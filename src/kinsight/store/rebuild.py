@@ -40,26 +40,25 @@ def gather(place: Place) -> Contents | None:
 def _contents(place: Place, head: dict[str, Any], sidecars: dict[int, Sidecar]) -> Contents | None:
     segments = _segments(sidecars)
     form = Form.of(head)
-    shards = list(cut(segments, form))
-    whole = all(_fits(sidecars.get(shard.index), shard, segments) for shard in shards)
-    count = len(shards) if whole else sum(s.segment < len(segments) - 1 for s in shards)
-    tabled = [sidecars.get(shard.index) for shard in shards[:count]]
-    if None in tabled:
-        return None  # of a finished segment, run.json and a sidecar are damaged together
-    found = [sidecar for sidecar in tabled if sidecar is not None]
+    found = []
+    for shard in cut(segments, form):
+        sidecar = sidecars.get(shard.index)
+        if sidecar is None or (sidecar.entry.shard, sidecar.segment) != (
+            shard,
+            segments[shard.segment],
+        ):
+            break
+        found.append(sidecar)
+    counts = [form.count(segment.rows) for segment in segments]
+    if len(found) < sum(counts):  # the last segment is under way
+        if len(found) < sum(counts[:-1]):
+            return None  # of a finished segment, run.json and a sidecar are damaged together
+        found = found[: sum(counts[:-1])]
     samples = found[0].columns if found else {}
     contents = Contents(head, segments, tuple(s.entry for s in found), samples)
     for name in place.folders(COLUMNS):
         contents = contents.with_group(group_name(name), _group(place, name, contents))
     return contents
-
-
-def _fits(sidecar: Sidecar | None, shard: Any, segments: tuple[Segment, ...]) -> bool:
-    return (
-        sidecar is not None
-        and sidecar.entry.shard == shard
-        and sidecar.segment == segments[shard.segment]
-    )
 
 
 def _sidecars(place: Place) -> Iterator[tuple[int, Sidecar]]:
