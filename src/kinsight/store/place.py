@@ -175,7 +175,15 @@ def _resolve(path: str | Path, filesystem: fs.FileSystem | None) -> tuple[fs.Fil
                 f"({type(error).__name__}); pass filesystem=, an object of pyarrow.fs"
             ) from error
     while filesystem is not None and isinstance(filesystem, fs.SubTreeFileSystem):
-        filesystem, text = filesystem.base_fs, f"{filesystem.base_path.rstrip('/')}/{text}"
-    if filesystem is None or isinstance(filesystem, fs.LocalFileSystem):
+        inner = text.lstrip("/")
+        filesystem, text = filesystem.base_fs, f"{filesystem.base_path.rstrip('/')}/{inner}"
+    if filesystem is None or isinstance(filesystem, fs.LocalFileSystem) or _wraps_disk(filesystem):
         return fs.LocalFileSystem(), str(Path(text).expanduser().absolute())
     return filesystem, text.rstrip("/")
+
+
+def _wraps_disk(filesystem: fs.FileSystem) -> bool:
+    """Whether it is fsspec's own view of the local disk."""
+    handler = getattr(filesystem, "handler", None)
+    protocol = getattr(getattr(handler, "fs", None), "protocol", ())
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
