@@ -105,7 +105,7 @@ def density(
         tally = Centred(source.moments(1), source.norms() > 0)
         return Density(answers(source, tally)["centred"], None, estimator, None)
     if estimator == "radius":
-        similarity = source.nearest(k).values[:, -1].double()
+        similarity = source.nearest(k=k).values[:, -1].double()
         similarity = similarity.masked_fill(similarity.isinf(), torch.nan)
         return Density(similarity.clamp(-1, 1).arccos(), None, estimator, float(k))
     return Density(source.moments(1 if estimator == "soft" else 2), None, estimator, None)

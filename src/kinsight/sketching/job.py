@@ -128,6 +128,8 @@ def sketch(
         dim, error, seed, keep, shard_rows, micro_batch, append, fresh, progress, filesystem
     )
     wanted.check()
+    if kernel.normalization is None:
+        raise ArgumentError("normalization: expected a kernel with 'whitened' or 'trace', got None")
     given = Given(ids, labels, dict(columns or {}))
     load = load or functools.partial(_as_they_are, kernel, data)
     return Job(kernel, data, out, wanted, given, engine_of(engine), load).run()

@@ -6,7 +6,9 @@ For unit features and a count sketch of S numbers, over the draw of its signs an
     normalised  E k̂ ≈ k − k (1 − k²)/(2S)   variance (1 − k²)²/S
 
 for the product of sketches and for the cosine of them (the delta method; Πx and Πy as if they
-were Gaussian). Few large entries make the variance smaller.
+were Gaussian). Few large entries make the variance smaller. D outputs share their signs and
+buckets, so that rows of J that are alike (outputs that were not whitened, random probes) make
+it larger, up to (2 + k²)/S.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class Sketcher:
 
     With Π the count sketch of :class:`~kinsight.tangent.hashing.Hash`, one for each parameter:
     ψ = J Πᵀ ∈ R^{D×S}, whitened by the exact K(x,x) (or divided by √Tr K(x,x)) to the sketch of
-    A(x), whose D rows are laid over each other by one more hash: φ = Σ_d s_d roll(ψ_d, r_d).
+    A(x), whose D rows are laid over each other by one more hash: φ = Σ_d roll(s_d ⊙ ψ_d, r_d).
 
     Cost: one forward pass, D backward passes without weight gradients, and for each use of a
     parameter either its gradient or T FFTs of length S, whichever the plan counts as cheaper.
@@ -90,7 +90,8 @@ class Sketcher:
         if outputs == 1:
             return rows[:, 0]
         total = rows.new_zeros(batch, 1, 2 * self.dim)
-        hashing = Hash.of(_TOGETHER, (outputs, self.dim), self.dim, self.seed).to(rows)
+        # A vector of D·S entries: each S of them keep their places, shifted, with signs of their own.
+        hashing = Hash.of(_TOGETHER, (outputs * self.dim,), self.dim, self.seed).to(rows)
         hashing.scatter(rows.reshape(batch, 1, -1), total)
         return folded(total)[:, 0]
 

@@ -51,7 +51,7 @@ class Store(StoreSource):
 
     def similarity(self, i: int | Sequence[int] | Tensor, j: int | Sequence[int] | Tensor) -> Any:
         """k(x_i, x_j) of stored samples by number: a float, or (len(i), len(j)) for lists."""
-        rows, columns = self._numbers(i), self._numbers(j)
+        rows, columns = self._positions(i), self._positions(j)
         value = (self.take(rows) @ self.take(columns).T).clamp_(-1, 1)
         apart = self._bad[rows, None] | self._bad[columns]
         value = value.masked_fill(apart, torch.nan)
@@ -86,13 +86,13 @@ class Store(StoreSource):
         exact = self._exact(rerank, data)
         wanted = k if exact is None else max(positive("candidates", candidates), k)
         own = kernel or (rerank if isinstance(rerank, TangentKernel) else None)
-        numbers = _as_numbers(queries)
+        numbers = _as_positions(queries)
         check_neighbours(k, len(self), themselves=queries is None or numbers is not None)
         wanted = min(wanted, len(self) - (0 if numbers is None and queries is not None else 1))
         if queries is None or numbers is not None:
             found = super().nearest(k=wanted, queries=queries if numbers is None else numbers)
         else:
-            found = super().nearest(k=wanted, queries=self._sketched(queries, own))
+            found = super().nearest(k=wanted, queries=self._sketches_of(queries, own))
         if exact is None:
             return found
         asked = numbers if numbers is not None else None
@@ -120,7 +120,7 @@ class Store(StoreSource):
                 "kernel has; use the same network, output, parameters and normalization"
             )
 
-    def _sketched(self, inputs: Any, kernel: TangentKernel | None) -> Tensor:
+    def _sketches_of(self, inputs: Any, kernel: TangentKernel | None) -> Tensor:
         if kernel is None:
             raise ArgumentError(
                 "queries: expected numbers of stored samples, or inputs together with kernel=, "
@@ -155,7 +155,7 @@ class Store(StoreSource):
             )
         return rerank
 
-    def _numbers(self, value: Any) -> Tensor:
+    def _positions(self, value: Any) -> Tensor:
         found = torch.as_tensor(value).reshape(-1)
         if found.is_floating_point() or bool(((found < 0) | (found >= len(self))).any()):
             raise ArgumentError(
@@ -164,7 +164,7 @@ class Store(StoreSource):
         return found.long()
 
 
-def _as_numbers(queries: Any) -> Tensor | None:
+def _as_positions(queries: Any) -> Tensor | None:
     """Numbers of stored samples, if that is what they are."""
     if isinstance(queries, Batches) or queries is None:
         return None

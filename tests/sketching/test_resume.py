@@ -1,0 +1,164 @@
+"""Stopped, killed, gone on with, appended to, refused: a store ends with the same bytes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import kinsight as ks
+from kinsight.engines import Local
+from kinsight.errors import ArgumentError, StoreError, SubjectError
+from kinsight.sketching.worker import ShardWorker
+from sketching.cases import content, images, kernel
+
+PLAN = {"dim": 64, "shard_rows": 16, "micro_batch": 8, "engine": Local(threads=1)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    ks.sketch(kernel(), images(300), out, **PLAN)
+    return content(out)
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(
+    tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    """Ten runs that are killed with SIGKILL, later and later, then one that is not."""
+    out, script = tmp_path / "run", Path(__file__).parent / "cases.py"
+    killed = 0
+    generator = torch.Generator().manual_seed(0)
+    for attempt in range(6):
+        after = 0.05 + 0.15 * attempt * float(torch.rand(1, generator=generator))
+        done = subprocess.run([sys.executable, str(script), str(out), str(after)], check=False)
+        killed += done.returncode == -9
+    ks.sketch(kernel(), images(300), out, **PLAN)
+    assert content(out) == undisturbed
+    assert killed >= 1
+
+
+def test_stopped_at_every_shard(
+    tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception in any shard leaves the ones before it; no sample is sketched twice."""
+    seen: list[int] = []
+    plain = ShardWorker.__call__
+
+    def stopped(self, shard):
+        if len(seen) % 4 == 3:
+            seen.append(-1)
+            raise KeyboardInterrupt
+        seen.append(shard.index)
+        return plain(self, shard)
+
+    monkeypatch.setattr(ShardWorker, "__call__", stopped)
+    while True:
+        try:
+            ks.sketch(kernel(), images(300), tmp_path / "run", **PLAN)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert content(tmp_path / "run") == undisturbed
+    assert [index for index in seen if index >= 0] == list(range(19))
+
+
+def test_a_finished_store_is_returned_as_it_is(tmp_path: Path, undisturbed, monkeypatch) -> None:
+    ks.sketch(kernel(), images(300), tmp_path / "run", **PLAN)
+    monkeypatch.setattr(ShardWorker, "__call__", None)
+    assert len(ks.sketch(kernel(), images(300), tmp_path / "run", **PLAN)) == 300
+    assert content(tmp_path / "run") == undisturbed
+
+
+def test_the_batches_of_the_network_do_not_change_with_the_shards(tmp_path: Path) -> None:
+    """Rows are the same numbers in another shard plan, as long as micro-batches are the same."""
+    one = ks.sketch(kernel(), images(70), tmp_path / "a", **PLAN)
+    two = ks.sketch(kernel(), images(70), tmp_path / "b", **{**PLAN, "shard_rows": 40})
+    rows = torch.arange(70)
+    assert torch.equal(one.take(rows), two.take(rows))
+
+
+def test_appended_samples_come_after_those_that_are_there(tmp_path: Path) -> None:
+    first, second = images(40), images(30, seed=1)
+    out = tmp_path / "run"
+    ks.sketch(kernel(), first, out, ids=[f"a{i}" for i in range(40)], **PLAN)
+    more = {"ids": [f"b{i}" for i in range(30)], "append": True, **PLAN}
+    store = ks.sketch(kernel(), second, out, **more)
+    assert len(store) == 70
+    assert store.folder.column("id").to_pylist()[38:42] == ["a38", "a39", "b0", "b1"]
+    alone = ks.sketch(kernel(), second, tmp_path / "alone", **PLAN)
+    assert torch.equal(store.take(torch.arange(40, 70)), alone.take(torch.arange(30)))
+    before = content(out)
+    assert len(ks.sketch(kernel(), second, out, **more)) == 70  # nothing twice
+    assert content(out) == before
+
+
+def test_what_does_not_fit_is_refused_with_its_name(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ks.sketch(kernel(), images(20), out, **PLAN)
+    before = content(out)
+    for changes, named in (
+        ({"seed": 1}, "seed"),
+        ({"dim": 128}, "dim"),
+        ({"keep": "outputs"}, "keep"),
+        ({"micro_batch": 4}, "micro_batch"),
+    ):
+        with pytest.raises(StoreError, match=named):
+            ks.sketch(kernel(), images(20), out, **{**PLAN, **changes})
+    with pytest.raises(StoreError, match=r"identity\.model"):
+        ks.sketch(kernel(2), images(20), out, **PLAN)
+    with pytest.raises(StoreError, match="parameters"):
+        ks.sketch(kernel(parameters=["head.*"]), images(20), out, **PLAN)
+    with pytest.raises(StoreError, match="append=True"):
+        ks.sketch(kernel(), images(21), out, **PLAN)
+    with pytest.raises(StoreError, match="samples"):
+        ks.sketch(kernel(), images(20, seed=3), out, **PLAN)
+    assert content(out) == before
+    store = ks.sketch(kernel(), images(21), out, fresh=True, **PLAN)
+    assert len(store) == 21
+
+
+def test_other_data_are_noticed_when_an_unfinished_store_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, data = ShardWorker.__call__, images(48)
+
+    def stop_at_last(self, shard):
+        if shard.index == 2:
+            raise KeyboardInterrupt
+        return plain(self, shard)
+
+    monkeypatch.setattr(ShardWorker, "__call__", stop_at_last)
+    with pytest.raises(KeyboardInterrupt):
+        ks.sketch(kernel(), data, tmp_path / "run", **PLAN)
+    monkeypatch.setattr(ShardWorker, "__call__", plain)
+    changed = data.clone()
+    changed[20] += 1  # neither in the first nor in the last micro-batch
+    with pytest.raises(StoreError, match="other samples"):
+        ks.sketch(kernel(), changed, tmp_path / "run", **PLAN)
+    assert len(ks.sketch(kernel(), data, tmp_path / "run", **PLAN)) == 48
+
+
+def test_labels_ids_and_columns(tmp_path: Path) -> None:
+    labels = torch.arange(20) % 3
+    columns = {"weight": torch.rand(20).numpy(), "place": [f"p{i}" for i in range(20)]}
+    store = ks.sketch(kernel(), (images(20), labels), tmp_path / "run", columns=columns, **PLAN)
+    assert store.folder.column("label").to_pylist() == labels.tolist()
+    assert store.folder.column("place").to_pylist()[17] == "p17"
+    named = ks.sketch(kernel(), images(20), tmp_path / "named", labels=["x", None] * 10, **PLAN)
+    assert named.folder.column("label").to_pylist()[:2] == ["x", None]
+    for bad, error in (
+        ({"labels": [1, 2]}, SubjectError),
+        ({"columns": {"norm": [0] * 20}}, ArgumentError),
+        ({"columns": {"norm.conv": [0] * 20}}, ArgumentError),
+        ({"dim": 4}, ArgumentError),
+        ({"error": 0.1}, ArgumentError),
+        ({"append": True, "fresh": True}, ArgumentError),
+        ({"engine": "spark"}, ArgumentError),
+        ({"seed": 0.5}, ArgumentError),
+    ):
+        with pytest.raises(error):
+            ks.sketch(kernel(), images(20), tmp_path / "bad", **{**PLAN, **bad})
+    with pytest.raises(ArgumentError, match="normalization"):
+        ks.sketch(kernel(normalization=None), images(5), tmp_path / "bad", **PLAN)
