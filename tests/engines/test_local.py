@@ -1,6 +1,7 @@
 """Work in this process: the interface, the order, the threads, the names of engines."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -179,10 +180,27 @@ def test_workers_fit_on_nodes_one_by_one(cpus: float, gpus: float, places: int) 
         {"Alive": True, "Resources": {"CPU": 2.0}},
         {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
     ]
-    assert Shape(cpus, gpus, 1, None, 0).places(nodes) == places
+    shape = Shape(cpus, gpus, 1, None, 0)
+    assert shape.places(nodes) == places
+    with nullcontext() if places else pytest.raises(ArgumentError, match=f"takes {cpus} CPU"):
+        shape.check_fits(nodes)
 
 
 def test_without_ray_the_error_names_the_line_that_installs_it(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'kinsight\[ray\]'"):
         Ray().run(adding, [1])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:x"])
+def test_an_address_where_nobody_answers_is_an_error(address: str) -> None:
+    pytest.importorskip("ray", reason="the extra kinsight[ray] is not installed")
+    with pytest.raises(ArgumentError, match=f"answers at '{address}'"):
+        list(Ray(address=address).run(adding, [1]))
+
+
+def test_the_environment_names_a_cluster_as_it_does_for_ray(monkeypatch) -> None:
+    pytest.importorskip("ray", reason="the extra kinsight[ray] is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:2")
+    with pytest.raises(ArgumentError, match=r"answers at '127\.0\.0\.1:2'"):
+        list(Ray().run(adding, [1]))

@@ -136,16 +136,6 @@ def test_an_error_while_a_worker_is_made_ends_the_job(here: None) -> None:
         list(Ray(workers=1).run(make, [0]))
 
 
-def test_results_that_cannot_travel_are_an_error(here: None) -> None:
-    def make():
-        import threading
-
-        return lambda item: threading.Lock()
-
-    with pytest.raises(WorkerError, match=r"item 0: .*pickle"):
-        list(Ray(workers=1).run(make, [0]))
-
-
 def test_what_cannot_be_sent_is_refused_before_anything_starts() -> None:
     import threading
 

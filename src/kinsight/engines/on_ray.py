@@ -96,8 +96,8 @@ class Ray(Engine):
             bar(what, sum(map(weights, items)), unit, progress) as shown,
             session(ray, self.address, self.logs) as alone,
         ):
-            if alone:
-                _check_fits(shape, shape.places(ray.nodes()))
+            if alone:  # it cannot grow
+                shape.check_fits(ray.nodes())
             with closing(Pool(ray, shape, make, items, shown)) as pool:
                 for index, answer in pool.results():
                     shown.advance(weights(items[index]))
@@ -106,12 +106,3 @@ class Ray(Engine):
     def _shape(self) -> Shape:
         cpus = float(self.thread_count if self.cpus is None else self.cpus)
         return Shape(cpus, float(self.gpus), self.thread_count, self.workers, self.retries)
-
-
-def _check_fits(shape: Shape, places: int) -> None:
-    """That a cluster of this machine alone, which cannot grow, holds one worker at least."""
-    if places == 0:
-        raise ArgumentError(
-            f"a worker takes {shape}, which this machine does not have; ask for less (cpus, gpus, "
-            "threads) or give the address of a cluster"
-        )

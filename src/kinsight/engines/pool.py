@@ -11,7 +11,7 @@ from typing import Any
 
 from kinsight.engines.failures import lost_with, never_started, raised_there
 from kinsight.engines.worker import Worker
-from kinsight.errors import KinsightWarning
+from kinsight.errors import ArgumentError, KinsightWarning
 from kinsight.progress import Bar
 
 _LOOK = 2.0  # seconds between two looks at how large the cluster is
@@ -31,6 +31,18 @@ class Shape:
     def places(self, nodes: Sequence[dict[str, Any]]) -> int:
         """How many workers fit on the nodes of a cluster, other jobs left aside."""
         return sum(self._on(node["Resources"]) for node in nodes if node["Alive"])
+
+    def check_fits(self, nodes: Sequence[dict[str, Any]]) -> None:
+        """That one worker at least fits, where waiting for another node would be in vain.
+
+        Raises:
+            ArgumentError: none does.
+        """
+        if self.places(nodes) == 0:
+            raise ArgumentError(
+                f"a worker takes {self}, which this machine does not have; ask for less (cpus, "
+                "gpus, threads) or give the address of a cluster"
+            )
 
     def _on(self, resources: dict[str, float]) -> int:
         asked = {"CPU": self.cpus, "GPU": self.gpus}

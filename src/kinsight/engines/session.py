@@ -3,15 +3,18 @@
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from kinsight.errors import ArgumentError, KinsightError, MissingExtraError
 
 LOOPBACK = "127.0.0.1"
+_ANSWER = 10.0  # seconds within which a cluster must take a connection
 # Ray binds to all interfaces unless it is told that clusters of several machines are not wanted.
 _ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
@@ -57,23 +60,38 @@ def session(ray: ModuleType, address: str | None, logs: bool) -> Iterator[bool]:
 
 
 def _connect(ray: ModuleType, target: str, logs: bool) -> None:
-    """``ray.init``, quiet."""
+    """``ray.init``, quiet. Ray itself would ask for minutes at an address where nobody is."""
+    _check_answers(target)
     options: dict[str, Any] = {"log_to_driver": logs, "logging_level": logging.ERROR}
     if target == "local":
         options["include_dashboard"] = False
     try:
         context = ray.init(target, **options)
     except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
-        raise ArgumentError(
-            f"address: expected a Ray cluster that answers at {target!r}, got: {error}; `ray "
-            "status` on its head node says whether it runs, and Ray must have the same version"
-        ) from error
+        raise _no_cluster(target, error) from error
     if target == "local" and context.address_info["node_ip_address"] != LOOPBACK:
         raise KinsightError(
             f"expected Ray to listen on {LOOPBACK} alone, it listens on "
             f"{context.address_info['node_ip_address']}; this version of Ray is not known: start "
             f"a cluster with `ray start --head --node-ip-address={LOOPBACK}` and give its address"
         )
+
+
+def _check_answers(target: str) -> None:
+    """That something listens at an address of the form host:port or ray://host:port."""
+    try:
+        where = urlsplit("//" + target.removeprefix("ray://"))
+        if where.port is not None:
+            socket.create_connection((where.hostname or LOOPBACK, where.port), _ANSWER).close()
+    except (OSError, ValueError) as error:
+        raise _no_cluster(target, error) from error
+
+
+def _no_cluster(target: str, error: Exception) -> ArgumentError:
+    return ArgumentError(
+        f"address: expected a Ray cluster that answers at {target!r}, got: {error}; `ray status` "
+        "on its head node says whether it runs; versions of Ray and Python must be the same here"
+    )
 
 
 def _check_same(ray: ModuleType, address: str | None) -> None:
