@@ -139,6 +139,8 @@ def test_other_names_are_refused(given) -> None:
         {"threads": 1.5},
         {"retries": -1},
         {"cpus": float("nan")},
+        {"cpus": 1.5},
+        {"gpus": "all"},
     ],
 )
 def test_resources_are_checked_when_they_are_named(arguments: dict) -> None:

@@ -49,9 +49,9 @@ class Ray(Engine):
             if getattr(self, name) is not None:
                 positive(name, getattr(self, name))
         if self.cpus is not None:
-            above_zero("cpus", self.cpus)
+            _share("cpus", self.cpus)
         if self.gpus != 0:
-            above_zero("gpus", self.gpus)
+            _share("gpus", self.gpus)
         if self.retries != 0:
             positive("retries", self.retries)
 
@@ -106,3 +106,9 @@ class Ray(Engine):
     def _shape(self) -> Shape:
         cpus = float(self.thread_count if self.cpus is None else self.cpus)
         return Shape(cpus, float(self.gpus), self.thread_count, self.workers, self.retries)
+
+
+def _share(name: str, value: float) -> None:
+    """Parts of one, or whole ones: what Ray can set aside for a worker."""
+    if above_zero(name, value) > 1 and float(value) != int(value):
+        raise ArgumentError(f"{name}: expected a whole number or less than 1, got {value!r}")

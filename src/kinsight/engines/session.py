@@ -98,6 +98,8 @@ def _check_same(ray: ModuleType, address: str | None) -> None:
     """That the existing connection is to the cluster that is asked for."""
     if address in (None, "auto"):
         return
+    if address.startswith("ray://") and ray.util.client.ray.is_connected():
+        return  # a client does not know what it was connected by
     connected = ray.get_runtime_context().gcs_address
     if address != connected:
         raise ArgumentError(
