@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinsight.sketching.job import sketch
     from kinsight.sketching.law import SketchError
     from kinsight.sketching.store import Store
+    from kinsight.sketching.survey import survey
     from kinsight.tangent.coverage import Coverage, CoverageRow
 
 __version__ = "0.1.0.dev0"
@@ -53,6 +54,7 @@ __all__ = [
     "outputs",
     "sketch",
     "smoothing",
+    "survey",
     "suspects",
     "uncertainty",
 ]
@@ -82,6 +84,7 @@ _HOMES = {
     "outputs": "kinsight.network",
     "sketch": "kinsight.sketching.job",
     "smoothing": "kinsight.analysis",
+    "survey": "kinsight.sketching.survey",
     "suspects": "kinsight.analysis.suspects",
     "uncertainty": "kinsight.analysis.uncertainty",
 }

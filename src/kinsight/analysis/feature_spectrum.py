@@ -18,6 +18,40 @@ Pieces = Iterable[tuple[slice, Tensor]]  # (which samples, their features), gone
 
 
 @dataclass(frozen=True)
+class Sums:
+    """What n samples with features less ``shift``, (S,), and D columns of labels add up to."""
+
+    count: int
+    shift: Tensor  # (S,)
+    features: Tensor  # (S,)
+    labels: Tensor  # (D,)
+    square: Tensor  # (S, S)
+    cross: Tensor  # (S, D)
+
+    @classmethod
+    def of(cls, pieces: Pieces, labels: Tensor, known: Tensor, shift: Tensor) -> "Sums":
+        """Of the ``known`` samples: (N,) bool."""
+        count, parts = 0, []
+        for rows, phi in portions(pieces):
+            value, given = phi[known[rows]] - shift, labels[rows][known[rows]]
+            new = [value.sum(0), given.sum(0), value.T @ value, value.T @ given]
+            parts = [old.add_(one) for old, one in zip(parts, new, strict=True)] if parts else new
+            count += len(value)
+        return cls(count, shift, *parts)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Of both; their shifts must be the same."""
+        return Sums(
+            self.count + other.count,
+            self.shift,
+            self.features + other.features,
+            self.labels + other.labels,
+            self.square + other.square,
+            self.cross + other.cross,
+        )
+
+
+@dataclass(frozen=True)
 class FeatureSpectrum:
     """r ≤ S eigenpairs of n samples with D columns of labels; K centred."""
 
@@ -35,25 +69,23 @@ class FeatureSpectrum:
         Sums are of φ less the mean of the first piece, so that features that have most in common
         lose no digits. Cost: N S² multiplications in float64, O(S³); memory O(S²).
         """
-        shift, sums, count = torch.zeros(()), [], 0
-        for rows, phi in portions(pieces):
-            kept = known[rows]
-            value, given = phi[kept], labels[rows][kept]
-            if not len(value):
-                continue
-            shift = shift if count else value.mean(0)
-            count += len(value)
-            value -= shift
-            parts = [value.sum(0), given.sum(0), value.T @ value, value.T @ given]
-            sums = [old.add_(new) for old, new in zip(sums, parts, strict=True)] if sums else parts
-        mean, label_mean, square, cross = sums[0] / count, sums[1] / count, sums[2], sums[3]
-        centred = square - count * torch.outer(mean, mean)
-        answered = cross - count * torch.outer(mean, label_mean)
+        shift = next((phi[known[r]].mean(0) for r, phi in portions(pieces) if known[r].any()), None)
+        return cls.of_sums(
+            Sums.of(pieces, labels, known, torch.zeros(()) if shift is None else shift)
+        )
+
+    @classmethod
+    def of_sums(cls, sums: "Sums") -> "FeatureSpectrum":
+        """From what was added up, wherever. Cost: O(S³)."""
+        count = sums.count
+        mean, label_mean = sums.features / count, sums.labels / count
+        centred = sums.square - count * torch.outer(mean, mean)
+        answered = sums.cross - count * torch.outer(mean, label_mean)
         values, vectors = torch.linalg.eigh((centred + centred.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = values > smallest_kept(values, max(count, len(mean)))
         basis = vectors[:, kept] * values[kept].rsqrt()
-        return cls(values[kept], basis, mean + shift, basis.T @ answered, label_mean, count)
+        return cls(values[kept], basis, mean + sums.shift, basis.T @ answered, label_mean, count)
 
     def __len__(self) -> int:
         return self.count

@@ -83,12 +83,15 @@ def walk(
     Cost: N² similarities; memory of the answers and one block.
     """
     require_similarity(source)
-    return _ranges(source.blocks(first), tallies, on_pairs)
+    return ranges(source.blocks(first), tallies, on_pairs)
 
 
-def _ranges(
-    blocks: Iterator[Block], tallies: Sequence[Tally], on_pairs: Callable[[int], None] | None
+def ranges(
+    blocks: Iterator[Block],
+    tallies: Sequence[Tally],
+    on_pairs: Callable[[int], None] | None = None,
 ) -> Iterator[Range]:
+    """The same of blocks that somebody else chose, such as those of one shard."""
     rows: slice | None = None
     pages: list[Page] = []
     for block in blocks:

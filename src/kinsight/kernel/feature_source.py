@@ -172,13 +172,14 @@ class FeatureSource(Source):
             yield Block(rows, slice(0, len(theirs)), values)
 
 
-def unbiased_square(total: Tensor, alive: Tensor, dim: int) -> Tensor:
+def unbiased_square(total: Tensor, alive: Tensor, dim: int, count: int | None = None) -> Tensor:
     """Σ_j k_ij² from Σ_j k̂_ij² of cosines of sketches with ``dim`` numbers: (N,).
 
     E k̂² = k² + (1 − k²)(1 − 2k²)/S, but a sample with itself has 1: right up to 2k⁴/S a pair.
     ``alive``: (N,) bool, samples whose features are not zero; the others keep their total.
+    ``count``: how many such samples were summed over, where these are not all of them.
     """
-    others, share = int(alive.sum()) - 1, 1 / dim
+    others, share = (int(alive.sum()) if count is None else count) - 1, 1 / dim
     pairs = (total - 1) * (1 + 3 * share) - others * share
     return torch.where(alive, 1 + pairs, total)
 

@@ -40,17 +40,25 @@ def principal_map(rows: Rows, components: int = 2) -> PrincipalMap:
     count = int(alive.sum())
     if not count:
         raise ArgumentError("rows: expected at least one that is not zero")
-    mean = first(rows) / count
-    values, vectors = torch.linalg.eigh(second(rows) / count - torch.outer(mean, mean))
-    chosen = vectors[:, -components:].flip(1)
-    largest = chosen.abs().argmax(0, keepdim=True)
-    chosen = chosen * torch.where(chosen.gather(0, largest) < 0, -1.0, 1.0)
+    one, two = first(rows), second(rows)
+    mean, chosen = one / count, axes_of(one, two, count, components)
+    covariance = two / count - torch.outer(mean, mean)
     points = torch.empty(len(rows), components)
     for where, tile in tiles(rows, PRODUCT):
         points[where] = tile @ chosen.float() - (mean @ chosen).float()
-    total = values.clamp_min(0).sum()
-    shares = values.flip(0)[:components].clamp_min(0) / total.clamp_min(1e-300)
+    shares = (chosen * (covariance @ chosen)).sum(0).clamp_min(0) / covariance.trace().clamp_min(
+        1e-300
+    )
     return PrincipalMap(points.masked_fill_(~alive[:, None], torch.nan), shares, chosen)
+
+
+def axes_of(first: Tensor, second: Tensor, count: int, components: int = 2) -> Tensor:
+    """Directions of most variance from the moments of ``count`` rows: (S, c) float64."""
+    mean = first / max(count, 1)
+    _, vectors = torch.linalg.eigh(second / max(count, 1) - torch.outer(mean, mean))
+    chosen = vectors[:, -components:].flip(1)
+    largest = chosen.abs().argmax(0, keepdim=True)
+    return chosen * torch.where(chosen.gather(0, largest) < 0, -1.0, 1.0)
 
 
 def umap_map(graph: Neighbours, start: Tensor, seed: int = 0, epochs: int | None = None) -> Tensor:

@@ -90,7 +90,7 @@ class Sketcher:
         if outputs == 1:
             return rows[:, 0]
         total = rows.new_zeros(batch, 1, 2 * self.dim)
-        # A vector of D·S entries: each S of them keep their places, shifted, with signs of their own.
+        # A vector of D·S entries: every S of them shifted, with signs of their own.
         hashing = Hash.of(_TOGETHER, (outputs * self.dim,), self.dim, self.seed).to(rows)
         hashing.scatter(rows.reshape(batch, 1, -1), total)
         return folded(total)[:, 0]
