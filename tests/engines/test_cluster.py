@@ -7,13 +7,16 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from warnings import catch_warnings
 
 import pytest
 
 from engines import cases
 from engines.cases import by_value, finished, started, traced
 from engines.processes import parents, tree, wait_until
+from kinsight.engines import pool
 from kinsight.engines.on_ray import Ray
+from kinsight.errors import KinsightWarning
 
 ray = pytest.importorskip("ray", reason="the extra kinsight[ray] is not installed")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -72,6 +75,16 @@ def cluster() -> Iterator:
     yield made
     ray.shutdown()
     made.shutdown()
+
+
+def test_a_job_without_room_says_what_it_waits_for(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(pool, "_PATIENCE", 0.1)
+    monkeypatch.setattr(pool, "_LOOK", 0.2)
+    with (
+        pytest.raises(KinsightWarning, match="a node with 1 CPU and 1 GPU free"),
+        catch_warnings(action="error"),
+    ):
+        list(Ray(gpus=1).run(list, [0]))
 
 
 def test_work_goes_on_through_nodes_that_come_and_go(cluster, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def _on_loopback(ray: ModuleType) -> Iterator[None]:
     """Make a cluster that is started inside listen on 127.0.0.1 only and report to nobody."""
     before = {name: os.environ.get(name) for name in _ONE_MACHINE}
     constants = ray._private.ray_constants
-    several = constants.ENABLE_RAY_CLUSTER
+    several = getattr(constants, "ENABLE_RAY_CLUSTER", True)
     os.environ.update(_ONE_MACHINE)
     constants.ENABLE_RAY_CLUSTER = False  # read from the environment when Ray was imported
     try:
