@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinsight.analysis.spectrum import smallest_kept
 
-_NUMBERS = 1 << 22  # of features that are made float64 at a time
+_NUMBERS = 1 << 21  # of features that are made float64 at a time
 
 Pieces = Iterable[tuple[slice, Tensor]]  # (which samples, their features), gone over several times
 

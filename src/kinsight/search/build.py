@@ -71,15 +71,20 @@ def build_index(
     sample = shuffled[:_SAMPLE].sort().values
     nprobe, reached = _calibrated(inner, rows, sample, recall)
     place = Path(folder) / PLACE
-    (place / RECORD).unlink(missing_ok=True)  # never that of the old index beside the new one
-    write_whole(place / FILE, lambda aside: faiss.write_index(inner, str(aside)))
-    size, checksum = (place / FILE).stat().st_size, sha256_of(place / FILE)
+    size, checksum = _written(faiss, inner, place)
     record = IndexRecord(
         1, digest, len(rows), len(numbers), rows.dim, chosen, inner.nlist, nprobe, float(recall),
         reached, len(sample), seed, size, checksum,
     )  # fmt: skip
     write_json(place / RECORD, asdict(record))
     return Index(inner, rows, record)
+
+
+def _written(faiss: Any, inner: Any, place: Path) -> tuple[int, str]:
+    """The file of the index; its size and checksum."""
+    (place / RECORD).unlink(missing_ok=True)  # never that of the old index beside the new one
+    write_whole(place / FILE, lambda aside: faiss.write_index(inner, str(aside)))
+    return (place / FILE).stat().st_size, sha256_of(place / FILE)
 
 
 def _checked(kind: str, recall: float, rows: Rows) -> str:
