@@ -55,7 +55,7 @@ class Wanted:
     progress: bool | None = None
     filesystem: FileSystem | None = None
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse values that are not among those expected.
 
         Raises:
@@ -76,47 +76,31 @@ class Wanted:
 
 
 def sketch(
-    kernel: TangentKernel,
-    data: Any,
-    out: str | Path,
-    *,
-    dim: Dimension = 2048,
-    error: float | None = None,
-    seed: int = 0,
-    keep: Literal["outputs"] | None = None,
-    labels: Sequence[Any] | Tensor | None = None,
-    ids: Sequence[Any] | None = None,
-    columns: Mapping[str, Sequence[Any]] | None = None,
-    engine: str | Engine = "local",
-    shard_rows: int | None = None,
-    micro_batch: int | None = None,
-    append: bool = False,
-    fresh: bool = False,
-    progress: bool | None = None,
-    filesystem: FileSystem | None = None,
+    kernel: TangentKernel, data: Any, out: str | Path, *, dim: Dimension = 2048,
+    error: float | None = None, seed: int = 0, keep: Literal["outputs"] | None = None,
+    labels: Sequence[Any] | Tensor | None = None, ids: Sequence[Any] | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None, engine: str | Engine = "local",
+    shard_rows: int | None = None, micro_batch: int | None = None, append: bool = False,
+    fresh: bool = False, progress: bool | None = None, filesystem: FileSystem | None = None,
     load: Load | None = None,
-) -> Store:
+) -> Store:  # fmt: skip
     """Features φ ∈ R^S of all samples with ⟨φ(x), φ(x')⟩ ≈ k(x, x'), in the folder ``out``.
 
     A run that was stopped or killed goes on where it was when called again, and ends with the
     same bytes as an undisturbed one; a finished one is returned as it is.
 
     Args:
-        kernel: its output, parameters, normalization and precision are those of the sketches.
-        data: as everywhere; its order must not change.
         out: a folder, or a URI such as ``s3://bucket/folder``.
-        dim: S, or ``"auto"``: as many as a root mean square ``error`` of similarities (default
-            0.02) takes on 64 samples of the data.
-        seed: of the signs and buckets.
+        dim: S, or ``"auto"``: what a root mean square ``error`` of similarities (default 0.02)
+            takes on 64 samples of the data.
         keep: ``"outputs"`` also keeps a sketch for each of the D outputs and the whitening
-            factor, (D + 1)·S numbers a sample, for analyses of D×D kernels.
+            factor, D·(S + D) numbers more a sample, for analyses of D×D kernels.
         labels, ids, columns: N values each; labels by default the whole numbers of the batches.
         engine: ``"local"``, ``"ray"``, ``ks.engines.Ray(…)``.
-        shard_rows, micro_batch: see :class:`~kinsight.sketching.head.Plan`; what a store was begun
-            with stays.
-        append: the samples come after those that are there.
-        fresh: throw away the store that is there.
-        load: returns kernel and data in each worker, where they are too large to be sent.
+        shard_rows, micro_batch: see :class:`~kinsight.sketching.head.Plan`; what a store was
+            begun with stays.
+        append: the samples come after those that are there; ``fresh``: throw those away.
+        load: makes kernel and data in each worker, where they are too large to be sent.
 
     Cost: see :class:`~kinsight.sketching.sketcher.Sketcher`; 2·S bytes a sample.
 
@@ -124,12 +108,11 @@ def sketch(
         StoreError: the folder holds something else, a store of something else, or of other data.
         KinsightError: what the kernel finds wrong with the network or the data.
     """
+    if kernel.normalization is None:
+        raise ArgumentError("normalization: expected a kernel with 'whitened' or 'trace', got None")
     wanted = Wanted(
         dim, error, seed, keep, shard_rows, micro_batch, append, fresh, progress, filesystem
     )
-    wanted.check()
-    if kernel.normalization is None:
-        raise ArgumentError("normalization: expected a kernel with 'whitened' or 'trace', got None")
     given = Given(ids, labels, dict(columns or {}))
     load = load or functools.partial(_as_they_are, kernel, data)
     return Job(kernel, data, out, wanted, given, engine_of(engine), load).run()

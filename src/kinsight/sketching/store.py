@@ -83,22 +83,19 @@ class Store(StoreSource):
             StoreError: the kernel is not the one that the store was made with.
             ArgumentError: inputs without a kernel, re-ranking without the stored data.
         """
-        exact = self._exact(rerank, data)
+        exact, numbers = self._exact(rerank, data), _as_numbers(queries)
+        if queries is None:
+            numbers = torch.arange(len(self))
+        check_neighbours(k, len(self), themselves=numbers is not None)
         wanted = k if exact is None else max(positive("candidates", candidates), k)
-        own = kernel or (rerank if isinstance(rerank, TangentKernel) else None)
-        numbers = _as_positions(queries)
-        check_neighbours(k, len(self), themselves=queries is None or numbers is not None)
-        wanted = min(wanted, len(self) - (0 if numbers is None and queries is not None else 1))
-        if queries is None or numbers is not None:
-            found = super().nearest(k=wanted, queries=queries if numbers is None else numbers)
-        else:
-            found = super().nearest(k=wanted, queries=self._sketches_of(queries, own))
+        wanted = min(wanted, len(self) - (numbers is not None))
+        asked = queries if queries is None or numbers is None else numbers
+        if numbers is None:
+            asked = self._sketches_of(queries, kernel, rerank)
+        found = super().nearest(k=wanted, queries=asked)
         if exact is None:
             return found
-        asked = numbers if numbers is not None else None
-        if queries is None:
-            asked = torch.arange(len(self))
-        ours = exact.part(asked) if asked is not None else exact.other(queries)
+        ours = exact.other(queries) if numbers is None else exact.part(numbers)
         return _reranked(found, ours, exact, k)
 
     def take(self, numbers: Tensor) -> Tensor:
@@ -120,7 +117,9 @@ class Store(StoreSource):
                 "kernel has; use the same network, output, parameters and normalization"
             )
 
-    def _sketches_of(self, inputs: Any, kernel: TangentKernel | None) -> Tensor:
+    def _sketches_of(self, inputs: Any, kernel: TangentKernel | None, rerank: Any) -> Tensor:
+        if kernel is None and isinstance(rerank, TangentKernel):
+            kernel = rerank
         if kernel is None:
             raise ArgumentError(
                 "queries: expected numbers of stored samples, or inputs together with kernel=, "
