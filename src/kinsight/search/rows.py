@@ -47,7 +47,10 @@ class Cleared:
 
     def read(self, shard: int) -> Tensor:
         """The rows of a shard; a copy where one of them is to be cleared."""
-        where = self.shards[shard]
-        values, apart = self._rows.read(shard), self._apart[where.start : where.stop]
-        wrong = (apart & values.ne(0).any(1)) if bool(apart.any()) else apart  # NaN ≠ 0 as well
-        return values.masked_fill(wrong[:, None], 0) if bool(wrong.any()) else values
+        where, values = self.shards[shard], self._rows.read(shard)
+        apart = self._apart[where.start : where.stop].nonzero()[:, 0]
+        if not bool(values[apart].ne(0).any()):  # NaN ≠ 0 as well
+            return values
+        values = values.clone()
+        values[apart] = 0
+        return values
