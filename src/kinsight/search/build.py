@@ -60,8 +60,7 @@ def build_index(
         ArgumentError: an unknown kind, a recall outside (0, 1], fewer than three rows.
         MissingExtraError: faiss is not installed.
     """
-    faiss = optional("faiss", "faiss", "an index")
-    chosen = _checked(kind, recall, rows)
+    faiss, chosen = optional("faiss", "faiss", "an index"), _checked(kind, recall, rows)
     numbers = _not_zero(rows)
     if len(numbers) < 3:
         raise ArgumentError(f"rows: expected at least three that are not zero, got {len(numbers)}")
