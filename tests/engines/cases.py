@@ -37,8 +37,13 @@ def drawing() -> Callable[[int], Any]:
     return work
 
 
-def traced(folder: Path, seconds: float = 0.0) -> Callable[[], Callable[[int], dict[str, Any]]]:
-    """Workers that say where they live, and leave files: start-PROCESS, done-ITEM-PROCESS."""
+def traced(
+    folder: Path, seconds: float = 0.0, together: int = 1
+) -> Callable[[], Callable[[int], dict[str, Any]]]:
+    """Workers that say where they live, and leave files: start-PROCESS, done-ITEM-PROCESS.
+
+    From the fourth item on they wait until ``together`` workers were made.
+    """
 
     def make() -> Callable[[int], dict[str, Any]]:
         import ray
@@ -49,6 +54,8 @@ def traced(folder: Path, seconds: float = 0.0) -> Callable[[], Callable[[int], d
 
         def work(item: int) -> dict[str, Any]:
             time.sleep(seconds)
+            while item > 2 and len(started(folder)) < together:
+                time.sleep(0.05)
             aside = folder / f".{item}.{os.getpid()}"
             aside.touch()
             os.replace(aside, folder / f"done-{item}-{os.getpid()}")

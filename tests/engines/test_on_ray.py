@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,14 +145,18 @@ def test_what_cannot_be_sent_is_refused_before_anything_starts() -> None:
         Ray().run(lambda: lambda item: lock, [0])
 
 
-def test_no_worker_is_left_when_nobody_listens(here: None, tmp_path: Path) -> None:
-    results = Ray(workers=1).run(traced(tmp_path, seconds=0.05), range(1000))
+def test_a_worker_is_one_item_ahead_and_gone_when_nobody_listens(
+    here: None, tmp_path: Path
+) -> None:
+    results = Ray(workers=1).run(traced(tmp_path), range(1000))
     next(results)
+    assert wait_until(lambda: len(finished(tmp_path)) == 2, seconds=30)
+    time.sleep(0.3)
+    assert len(finished(tmp_path)) == 2  # and waits until the next one is asked for
     (process,) = started(tmp_path)
     assert process in parents()
     results.close()
-    assert len(finished(tmp_path)) < 1000
-    assert wait_until(lambda: process not in parents(), seconds=10)
+    assert wait_until(lambda: process not in parents(), seconds=30)
 
 
 def test_without_items_nothing_is_started() -> None:

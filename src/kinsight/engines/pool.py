@@ -73,6 +73,13 @@ class Pool:
     def __init__(self, ray: ModuleType, shape: Shape, make: bytes, items: Sequence[Any], bar: Bar):
         self._ray, self._shape, self._items, self._bar = ray, shape, items, bar
         self._make = ray.put(make)  # shipped to a node once, however many workers it has
+        self._worker = ray.remote(Worker).options(
+            num_cpus=shape.cpus,
+            num_gpus=shape.gpus,
+            max_restarts=0,
+            # Libraries beside torch read it when they are loaded.
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(shape.threads)}},
+        )
         self._waiting = deque(range(len(items)))
         self._calls: dict[Any, _Call] = {}  # by the reference of the answer
         self._idle: list[Any] = []
@@ -92,6 +99,7 @@ class Pool:
                 self._feed()
                 done, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=_LOOK)
                 answer = self._settle(done[0]) if done else None
+            self._feed()  # the worker goes on while the caller does something with the answer
             yield answer
 
     def close(self) -> None:
@@ -115,19 +123,9 @@ class Pool:
             self._start()
 
     def _start(self) -> None:
-        shape = self._shape
-        actor = (
-            self._ray.remote(Worker)
-            .options(
-                num_cpus=shape.cpus,
-                num_gpus=shape.gpus,
-                max_restarts=0,
-                # Libraries beside torch read it when they are loaded.
-                runtime_env={"env_vars": {"OMP_NUM_THREADS": str(shape.threads)}},
-            )
-            .remote()
-        )
-        self._calls[actor.start.remote(self._make, shape.threads)] = _Call(actor, None)
+        actor = self._worker.remote()
+        threads = self._shape.threads
+        self._calls[actor.start.remote(self._make, threads)] = _Call(actor, None)
 
     def _feed(self) -> None:
         while self._idle and self._waiting:
