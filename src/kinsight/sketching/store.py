@@ -163,7 +163,7 @@ class Store(StoreSource):
         return found.long()
 
 
-def _as_positions(queries: Any) -> Tensor | None:
+def _as_numbers(queries: Any) -> Tensor | None:
     """Numbers of stored samples, if that is what they are."""
     if isinstance(queries, Batches) or queries is None:
         return None
