@@ -50,7 +50,7 @@ def test_an_altered_byte_is_found_wherever_it_is(tmp_path: Path, whole) -> None:
     for name, content in whole.items():
         put(tmp_path / "s", whole)
         size = len(content)
-        places = {0, 1, size - 1, size - 2, size - 80, *choice.sample(range(size), 12)}
+        places = {0, size - 1, size - 80, *choice.sample(range(size), 3)}
         for at in sorted(places):
             altered = bytearray(content)
             altered[at] ^= 1 << choice.randrange(8)

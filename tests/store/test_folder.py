@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kinsight.errors import StoreError
 from kinsight.store.check import verify
 from kinsight.store.folder import StoreFolder
+from kinsight.store.place import Place
 from store.small import HEAD, arrays, changed, files, fill, made, samples, write
 
 
@@ -212,6 +213,7 @@ def test_a_shard_that_comes_out_differently_is_refused(tmp_path: Path) -> None:
         write(folder, shard, shift=1)
     assert files(tmp_path) == before
     table = samples(5, 10).append_column("more", pa.array(range(5)))
+    folder = StoreFolder.create(tmp_path, HEAD)  # another process, which has seen no shard yet
     with pytest.raises(StoreError, match="more is absent there"):
         folder.write(
             folder.missing(folder.segments[0])[0], samples=table, data="d", **arrays(5, 10)
@@ -255,3 +257,33 @@ def test_columns_are_written_shard_by_shard(tmp_path: Path) -> None:
     assert folder.column("index").type.list_size == 2
     assert StoreFolder.open(tmp_path).column("index")[12].as_py() == [4.0, 5.0]
     assert verify(tmp_path) == []
+
+
+def test_a_record_replaced_while_it_is_read_is_read_whole(tmp_path: Path, monkeypatch) -> None:
+    folder = StoreFolder.create(tmp_path, HEAD)
+    real, times = Place.size, iter(range(1))
+
+    def size(self: Place, name: str) -> int | None:
+        found = real(self, name)
+        for _ in times:  # once, after the old size was seen
+            folder.begin(13, "mark" * 50)
+        return found
+
+    monkeypatch.setattr(Place, "size", size)
+    assert StoreFolder.open(tmp_path).segments == folder.segments
+
+
+def test_a_file_system_that_does_not_answer_is_no_empty_store(tmp_path: Path, monkeypatch) -> None:
+    folder = StoreFolder.create(tmp_path, HEAD)
+    for shard in folder.missing(folder.begin(13, "mark")):
+        write(folder, shard)
+    real = Place.read
+
+    def read(self: Place, name: str, limit: int) -> bytes:
+        if name == "sketch/shard-000001.json":
+            raise StoreError("the network is down")
+        return real(self, name, limit)
+
+    monkeypatch.setattr(Place, "read", read)
+    with pytest.raises(StoreError, match="the network is down"):
+        StoreFolder.open(tmp_path)

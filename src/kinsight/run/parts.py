@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from kinsight.analysis.walk import Range
 from kinsight.files import write_table
+from kinsight.store.arrow import fixed_lists
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 _ASIDE = re.compile(rf"\.{_NAME.pattern}\.\d+\.tmp")  # left by a process that was killed
@@ -77,12 +77,6 @@ class Parts:
 def as_column(value: Tensor, width: int) -> pa.Array:
     """(N,) as numbers; (N, K) as lists of K."""
     return pa.array(value.numpy()) if width == 0 else fixed_lists(value)
-
-
-def fixed_lists(matrix: Tensor) -> pa.FixedSizeListArray:
-    """(N, K) as a column whose every entry is a list of K numbers."""
-    flat = pa.array(np.ascontiguousarray(matrix.numpy()).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
 def _tensor(column: pa.ChunkedArray, width: int) -> Tensor | None:

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from pyarrow.fs import FileSystem
 
 from kinsight.errors import StoreError
 from kinsight.store import arrow, tables
 from kinsight.store.contents import Contents
-from kinsight.store.entries import LARGEST_SIDECAR, Entry, GroupSidecar, Mark, Sidecar
+from kinsight.store.entries import Entry, GroupSidecar, Mark, Sidecar, read_sidecar
 from kinsight.store.layout import (
     ANY_FILE,
     COLUMNS,
@@ -27,7 +26,6 @@ from kinsight.store.rebuild import gather
 from kinsight.store.record import normalized
 
 SURPLUS = "it does not belong to the store"
-Kind = TypeVar("Kind", Sidecar, GroupSidecar)
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,11 @@ def verify(path: str | Path, *, filesystem: FileSystem | None = None) -> list[Da
 
 def _undecodable(place: Place) -> Iterator[Damage]:
     for name in sorted(place.files(SKETCH)):
-        match = SKETCH_FILE.fullmatch(name)
-        if match and name.endswith(".json") and decoded(place, f"{SKETCH}/{name}", Sidecar) is None:
-            yield Damage(f"{SKETCH}/{name}", "its checksum is another", int(match[1]))
+        match, path = SKETCH_FILE.fullmatch(name), f"{SKETCH}/{name}"
+        if not match or not name.endswith(".json"):
+            continue
+        if read_sidecar(place, path, Sidecar) is None:
+            yield Damage(path, "its checksum is another", int(match[1]))
 
 
 def _damages(ledger: Ledger) -> Iterator[Damage]:
@@ -127,7 +127,7 @@ def _group(ledger: Ledger, name: str, kept: set[str]) -> Iterator[Damage]:
             expected = GroupSidecar(shard, mark, columns, group.identity).encode()
             yield from _sidecar(place, side, expected, shard)
         elif side in there:
-            found = decoded(place, side, GroupSidecar)
+            found = read_sidecar(place, side, GroupSidecar)
             if found is None:
                 yield Damage(side, "its checksum is another", shard.index)
             if found is None or found.identity != group.identity:
@@ -153,22 +153,11 @@ def _bytes(place: Place, name: str, mark: Mark) -> str | None:
 
 
 def _sidecar(place: Place, name: str, expected: bytes, shard: Shard) -> Iterator[Damage]:
-    try:
-        content = place.read(name, LARGEST_SIDECAR) if place.size(name) is not None else None
-    except StoreError as error:
-        yield Damage(name, str(error), shard.index)
-        return
+    size = place.size(name)
+    content = place.read(name, len(expected)) if size == len(expected) else None
     if content != expected:
-        what = "missing" if content is None else "it does not say what run.json says"
+        what = "missing" if size is None else "it does not say what run.json says"
         yield Damage(name, what, shard.index)
-
-
-def decoded(place: Place, name: str, kind: type[Kind]) -> Kind | None:
-    """A sidecar; None if it cannot be read or a byte of it is altered."""
-    try:
-        return kind.decode(place.read(name, LARGEST_SIDECAR), place.at(name))
-    except StoreError:
-        return None
 
 
 def _sketch(ledger: Ledger, shard: Shard) -> str | None:

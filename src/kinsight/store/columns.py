@@ -10,7 +10,7 @@ from torch import Tensor
 from kinsight.errors import StoreError
 from kinsight.store import tables
 from kinsight.store.arrow import fixed_lists
-from kinsight.store.entries import LARGEST_SIDECAR, Group, GroupSidecar, Mark
+from kinsight.store.entries import LARGEST_SIDECAR, Group, GroupSidecar, Mark, read_sidecar
 from kinsight.store.layout import COLUMNS, COLUMNS_FILE, Shard, group_name
 from kinsight.store.ledger import Ledger, write_anew
 from kinsight.store.record import compact, differences, normalized
@@ -109,14 +109,10 @@ class Columns:
 
     def sidecar(self, name: str, group: Group, shard: Shard) -> GroupSidecar | None:
         """The sidecar of one shard of a group; None if absent, damaged or of another identity."""
-        path = shard.columns_sidecar(name)
-        try:
-            found = GroupSidecar.decode(
-                self._place.read(path, LARGEST_SIDECAR), self._place.at(path)
-            )
-        except StoreError:
+        found = read_sidecar(self._place, shard.columns_sidecar(name), GroupSidecar)
+        if found is None or (found.shard, found.identity) != (shard, group.identity):
             return None
-        return found if (found.shard, found.identity) == (shard, group.identity) else None
+        return found
 
     def read(self, name: str, shards: list[Shard]) -> pa.ChunkedArray:
         """A column of all rows."""

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from kinsight.errors import StoreError
 from kinsight.store.layout import MOST_ROWS, MOST_SHARDS, Segment, Shard
+from kinsight.store.place import Place
 from kinsight.store.record import decode, encode, is_digest, mapping, text, whole
 
 SCHEMA = 1
@@ -151,6 +152,25 @@ class GroupSidecar:
             read_columns(found.get("columns"), where),
             mapping(found.get("identity"), f"{where}: identity"),
         )
+
+
+Kind = TypeVar("Kind", Sidecar, GroupSidecar)
+
+
+def read_sidecar(place: Place, name: str, kind: type[Kind]) -> Kind | None:
+    """A sidecar; None if it is not there or a byte of it is altered.
+
+    Raises:
+        StoreError: the file system does not answer, which is no sign that nothing is there.
+    """
+    size = place.size(name)
+    if size is None or size > LARGEST_SIDECAR:
+        return None
+    content = place.read(name, LARGEST_SIDECAR)
+    try:
+        return kind.decode(content, place.at(name))
+    except StoreError:
+        return None
 
 
 def check_kind(found: dict[str, Any], kind: str, where: str) -> None:

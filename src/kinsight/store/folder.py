@@ -28,8 +28,9 @@ from kinsight.store.record import text
 class StoreFolder:
     """N rows of sketches with their columns, in shards that are committed one by one.
 
-    Any number of processes may ``write`` different shards at once. ``begin``, ``finish`` and what
-    begins or finishes columns are for one process at a time: they write run.json.
+    Any number of processes may ``write`` and ``write_columns`` at once, each with an object of
+    its own (it can be pickled). ``create`` where nothing is, ``begin``, ``finish`` and what begins
+    or finishes columns are for one process at a time: they write run.json.
 
     Raises:
         StoreError: everything that goes wrong with a store, also a full disk.

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from kinsight.errors import StoreError
 from kinsight.store.contents import LARGEST_RECORD, Contents
-from kinsight.store.entries import LARGEST_SIDECAR, Entry, Sidecar
+from kinsight.store.entries import Entry, Sidecar, read_sidecar
 from kinsight.store.layout import (
     MOST_ROWS,
     RECORD,
@@ -40,12 +40,20 @@ class Ledger:
         self.head_bytes = len(compact(contents.head))
         self.head_digest = digest_of(contents.head)
         self._seen: dict[int, Sidecar] = {}
+        self._looked = False
 
     @classmethod
     def load(cls, place: Place) -> "Ledger":
         """The ledger of a store that is there."""
-        where = place.at(RECORD)
-        return cls(place, Contents.decode(place.read(RECORD, LARGEST_RECORD), where))
+        content, seen = place.read(RECORD, LARGEST_RECORD), None
+        while True:
+            try:
+                return cls(place, Contents.decode(content, place.at(RECORD)))
+            except StoreError:
+                # Where a file is read in several requests, a writer may have come between them.
+                content, seen = place.read(RECORD, LARGEST_RECORD), content
+                if content == seen:
+                    raise
 
     def save(self, contents: Contents) -> None:
         """Put run.json there in one step, and go on with what it says."""
@@ -61,7 +69,7 @@ class Ledger:
         found = Ledger.load(self.place)
         if found.head_digest != self.head_digest:
             raise StoreError(f"{self.place}: another store was begun here meanwhile; open it anew")
-        self.contents, self._seen = found.contents, {}
+        self.contents, self._seen, self._looked = found.contents, {}, False
 
     def shards(self, segment: Segment | None) -> Iterator[Shard]:
         """The shards a segment is cut into; none of None."""
@@ -82,13 +90,9 @@ class Ledger:
     def sidecar(self, shard: Shard) -> Sidecar | None:
         """The sidecar of a shard of the segment under way; None if it is absent or damaged."""
         if shard.index not in self._seen:
-            try:
-                content = self.place.read(shard.sidecar, LARGEST_SIDECAR)
-                found = Sidecar.decode(content, self.place.at(shard.sidecar))
-            except StoreError:
-                return None
-            fits = (found.entry.shard, found.segment, found.head) == self._key(shard)
-            if not fits:
+            found = read_sidecar(self.place, shard.sidecar, Sidecar)
+            key = (shard, self.contents.segments[shard.segment], self.head_digest)
+            if found is None or (found.entry.shard, found.segment, found.head) != key:
                 return None
             self._seen[shard.index] = found
         return self._seen[shard.index]
@@ -138,12 +142,10 @@ class Ledger:
     def begin(self, rows: int, data: str) -> Segment:
         """The segment of these data, as :meth:`kinsight.store.folder.StoreFolder.begin` says."""
         self.reload()
-        contents, last = self.contents, len(self.contents.segments) - 1
-        if last >= 0 and (contents.segments[last].rows, contents.segments[last].data) == (
-            rows,
-            data,
-        ):
-            return contents.segments[last]
+        contents = self.contents
+        last = contents.segments[-1] if contents.segments else None
+        if last is not None and (last.rows, last.data) == (rows, data):
+            return last
         if contents.unfinished is not None:
             raise StoreError(
                 f"{self.place}: {contents.unfinished.rows:,} rows of data "
@@ -233,13 +235,22 @@ class Ledger:
         self, columns: dict[str, str], shard: Shard, among: dict[str, str] | None = None
     ) -> None:
         """One table of all samples files needs the same columns in each, in the same order."""
-        first = self._seen[min(self._seen)].columns if self._seen else columns
-        expected = self.contents.samples or among or first
+        expected = self.contents.samples or among or self._columns_of_any() or columns
         if list(columns.items()) != list(expected.items()):
             said = "; ".join(differences(expected, columns)) or "their order is another"
             raise StoreError(
                 f"{self.place.at(shard.samples)}: expected the columns of the other shards: {said}"
             )
+
+    def _columns_of_any(self) -> dict[str, str] | None:
+        """The columns of some committed shard; looked for once, what this process wrote counts."""
+        if not self._seen and not self._looked:
+            self._looked = True
+            there = self.place.files(SKETCH)
+            shards = self.shards(self.contents.unfinished)
+            listed = (s for s in shards if s.sidecar.split("/")[1] in there)
+            next((s for s in listed if self.sidecar(s) is not None), None)
+        return next((sidecar.columns for sidecar in self._seen.values()), None)
 
     def _check_may_change(self, shard: Shard, before: Entry) -> None:
         """A shard may come out another way only where nothing was lost of the first."""
@@ -252,9 +263,6 @@ class Ledger:
                 "same data with the same network, settings and versions, or begin anew with "
                 "fresh=True"
             )
-
-    def _key(self, shard: Shard) -> tuple[Shard, Segment, str]:
-        return shard, self.contents.segments[shard.segment], self.head_digest
 
 
 def write_anew(place: Place, name: str, content: bytes | pa.Buffer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from kinsight.errors import StoreError
 from kinsight.store import arrow
 from kinsight.store.contents import Contents
-from kinsight.store.entries import LARGEST_SIDECAR, Group, GroupSidecar, Sidecar
+from kinsight.store.entries import Group, GroupSidecar, Sidecar, read_sidecar
 from kinsight.store.layout import (
     COLUMNS,
     COLUMNS_FILE,
@@ -67,11 +67,8 @@ def _sidecars(place: Place) -> Iterator[tuple[int, Sidecar]]:
         if match is None or not name.endswith(".json"):
             continue
         path = f"{SKETCH}/{name}"
-        try:
-            sidecar = Sidecar.decode(place.read(path, LARGEST_SIDECAR), place.at(path))
-        except StoreError:
-            continue
-        if sidecar.entry.shard.index == int(match[1]):
+        sidecar = read_sidecar(place, path, Sidecar)
+        if sidecar is not None and sidecar.entry.shard.index == int(match[1]):
             yield int(match[1]), sidecar
 
 
@@ -113,11 +110,10 @@ def _group(place: Place, name: str, contents: Contents) -> Group | None:
         path = shard.columns_sidecar(name)
         if path.rsplit("/", 1)[1] not in there:
             break
-        try:
-            sidecar = GroupSidecar.decode(place.read(path, LARGEST_SIDECAR), place.at(path))
-        except StoreError:
+        sidecar = read_sidecar(place, path, GroupSidecar)
+        if sidecar is None or sidecar.shard != shard:
             break
-        if sidecar.shard != shard or (found and sidecar.identity != found[0].identity):
+        if found and sidecar.identity != found[0].identity:
             break
         found.append(sidecar)
     if not found:
