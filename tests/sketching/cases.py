@@ -55,17 +55,30 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def sketch_and_die(out: str, after: float) -> None:
-    """Sketch 300 samples and be killed after so many seconds, if not done before."""
-    pid = os.fork()
-    if pid == 0:
-        time.sleep(after)
-        os.kill(os.getppid(), signal.SIGKILL)
-        os._exit(0)
+PLAN = {"dim": 64, "shard_rows": 16, "micro_batch": 8, "progress": False}
+
+
+def kill_again_and_again(out: str, kills: int, samples: int) -> None:
+    """Sketch in a child that is killed at a random moment, ``kills`` times, then undisturbed.
+
+    Children are forks, so that none has to import anything. Prints how many were really killed.
+    """
     torch.set_num_threads(1)
-    ks.sketch(kernel(), images(300), out, dim=64, shard_rows=16, micro_batch=8, progress=False)
-    os.kill(pid, signal.SIGKILL)
+    data, ours = images(samples), kernel()
+    generator = torch.Generator().manual_seed(0)
+    killed = 0
+    for _ in range(kills):
+        pid = os.fork()
+        if pid == 0:
+            ks.sketch(ours, data, out, **PLAN)
+            os._exit(0)
+        time.sleep(0.02 + 0.25 * float(torch.rand(1, generator=generator)))
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        killed += os.WIFSIGNALED(status)
+    ks.sketch(ours, data, out, **PLAN)
+    sys.stdout.write(f"{killed}\n")
 
 
 if __name__ == "__main__":
-    sketch_and_die(sys.argv[1], float(sys.argv[2]))
+    kill_again_and_again(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
