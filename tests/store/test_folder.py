@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -287,3 +288,20 @@ def test_a_file_system_that_does_not_answer_is_no_empty_store(tmp_path: Path, mo
     monkeypatch.setattr(Place, "read", read)
     with pytest.raises(StoreError, match="the network is down"):
         StoreFolder.open(tmp_path)
+
+
+def test_two_may_write_the_same_shards_at_once(tmp_path: Path) -> None:
+    """Each takes away what it holds for left over of the other; both come to the same end."""
+    folder = StoreFolder.create(tmp_path / "a", HEAD)
+    shards = folder.missing(folder.begin(43, "mark"))
+
+    def all_of_them(_: int) -> None:
+        own = StoreFolder.open(tmp_path / "a")
+        for shard in shards:
+            write(own, shard)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(all_of_them, range(3)))
+    folder.finish()
+    fill(StoreFolder.create(tmp_path / "b", HEAD), 43)
+    assert files(tmp_path / "a") == files(tmp_path / "b")

@@ -14,6 +14,7 @@ from kinsight.errors import RunFolderError, StoreError
 from kinsight.files import is_aside, write_whole
 
 _PIECE = 8 << 20  # bytes read at a time where a file is only summed up
+_STEP = 1 << 16  # bytes read at a time where no more are expected
 _ATTEMPTS = 3  # of a file whose unfinished copy another writer of the same file took away
 
 
@@ -62,11 +63,12 @@ class Place:
             StoreError: it is not there, larger, or cannot be read.
         """
         size = self.size(name)
-        content = bytearray()
+        content = b""
         if size is not None and size <= limit:
             with self._reporting(name), self.filesystem.open_input_stream(self.at(name)) as stream:
+                content = stream.read(size + 1)
                 # To its end, not so far as it went: another may stand there since.
-                while len(content) <= limit and (piece := stream.read(_PIECE)):
+                while len(content) <= limit and (piece := stream.read(_STEP)):
                     content += piece
             size = len(content)
         if size is None or size > limit:
@@ -74,7 +76,7 @@ class Place:
             raise StoreError(
                 f"{self.at(name)}: expected a file of at most {limit:,} bytes, got {came}"
             )
-        return bytes(content)
+        return content
 
     def open(self, name: str) -> pa.NativeFile:
         """A file to read from: mapped into memory on a local disk, without a copy."""
@@ -133,8 +135,12 @@ class Place:
 
     def _listed(self, folder: str) -> list[fs.FileInfo]:
         where = f"{self.root}/{folder}" if folder else self.root
+        selector = fs.FileSelector(where, allow_not_found=True)
         with self._reporting(folder):
-            return self.filesystem.get_file_info(fs.FileSelector(where, allow_not_found=True))
+            try:
+                return self.filesystem.get_file_info(selector)
+            except FileNotFoundError:  # another writer made the folder at this very moment
+                return self.filesystem.get_file_info(selector)
 
     def _write_local(self, path: Path, content: bytes | pa.Buffer) -> None:
         for attempt in range(_ATTEMPTS):
