@@ -1,8 +1,6 @@
 """A store gives back what was written, refuses what does not belong, and grows."""
 
 import gc
-import pickle
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 from kinsight.errors import StoreError
 from kinsight.store.check import verify
 from kinsight.store.folder import StoreFolder
-from kinsight.store.place import Place
 from store.small import HEAD, arrays, changed, files, fill, made, samples, write
 
 
@@ -71,26 +68,6 @@ def test_the_order_of_shards_changes_no_byte(tmp_path_factory, order, twice: int
         write(folder, shards[index])
     folder.finish()
     assert files(path / "a") == files(path / "b")
-
-
-def test_several_processes_share_a_store(tmp_path: Path) -> None:
-    one = StoreFolder.create(tmp_path, HEAD)
-    segment = one.begin(13, "mark")
-    other = pickle.loads(pickle.dumps(StoreFolder.create(tmp_path, HEAD)))
-    first, second, third = one.missing(segment)
-    write(other, third)
-    assert len(one) == 0  # without a gap
-    write(other, first)
-    one.refresh()
-    assert len(one) == 5
-    assert one.missing(segment) == [second]
-    with pytest.raises(StoreError, match="1 shards are not written, the first is shard 1"):
-        one.finish()
-    write(one, second)
-    one.finish()
-    other.refresh()
-    assert other.finished
-    assert len(other) == 13
 
 
 def test_another_head_is_refused_field_by_field(tmp_path: Path) -> None:
@@ -258,50 +235,3 @@ def test_columns_are_written_shard_by_shard(tmp_path: Path) -> None:
     assert folder.column("index").type.list_size == 2
     assert StoreFolder.open(tmp_path).column("index")[12].as_py() == [4.0, 5.0]
     assert verify(tmp_path) == []
-
-
-def test_a_record_replaced_while_it_is_read_is_read_whole(tmp_path: Path, monkeypatch) -> None:
-    folder = StoreFolder.create(tmp_path, HEAD)
-    real, times = Place.size, iter(range(1))
-
-    def size(self: Place, name: str) -> int | None:
-        found = real(self, name)
-        for _ in times:  # once, after the old size was seen
-            folder.begin(13, "mark" * 50)
-        return found
-
-    monkeypatch.setattr(Place, "size", size)
-    assert StoreFolder.open(tmp_path).segments == folder.segments
-
-
-def test_a_file_system_that_does_not_answer_is_no_empty_store(tmp_path: Path, monkeypatch) -> None:
-    folder = StoreFolder.create(tmp_path, HEAD)
-    for shard in folder.missing(folder.begin(13, "mark")):
-        write(folder, shard)
-    real = Place.read
-
-    def read(self: Place, name: str, limit: int) -> bytes:
-        if name == "sketch/shard-000001.json":
-            raise StoreError("the network is down")
-        return real(self, name, limit)
-
-    monkeypatch.setattr(Place, "read", read)
-    with pytest.raises(StoreError, match="the network is down"):
-        StoreFolder.open(tmp_path)
-
-
-def test_two_may_write_the_same_shards_at_once(tmp_path: Path) -> None:
-    """Each takes away what it holds for left over of the other; both come to the same end."""
-    folder = StoreFolder.create(tmp_path / "a", HEAD)
-    shards = folder.missing(folder.begin(43, "mark"))
-
-    def all_of_them(_: int) -> None:
-        own = StoreFolder.open(tmp_path / "a")
-        for shard in shards:
-            write(own, shard)
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(all_of_them, range(3)))
-    folder.finish()
-    fill(StoreFolder.create(tmp_path / "b", HEAD), 43)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
