@@ -75,20 +75,20 @@ def test_every_method_says_what_features_in_memory_say(rows, step, block, with_o
 @given(stores(), st.integers(1, 2))
 def test_nearest_are_those_of_features_in_memory(rows, k) -> None:
     ours, theirs = pair(rows)
-    assert_close(ours.nearest(k).values, theirs.nearest(k).values, **CLOSE)
+    assert_close(ours.nearest(k=k).values, theirs.nearest(k=k).values, **CLOSE)
     other, same = pair(MemoryRows(unit(7, seed=3, zero=(2,)), [3, 4]))
-    assert_close(ours.nearest(k, other).values, theirs.nearest(k, same).values, **CLOSE)
+    assert_close(ours.nearest(other, k).values, theirs.nearest(same, k).values, **CLOSE)
     asked = torch.randn(4, DIM)
     of_features = ks.FeatureSource(asked)
-    expected = theirs.nearest(k, of_features)
+    expected = theirs.nearest(of_features, k)
     for queries in (asked, 7 * asked.double(), of_features):
-        assert_close(ours.nearest(k, queries).values, expected.values, **CLOSE)
+        assert_close(ours.nearest(queries, k).values, expected.values, **CLOSE)
 
 
 def test_nearest_of_rows_by_number_leave_out_the_row_itself() -> None:
     ours, _ = pair(MemoryRows(unit(30), [11, 19]))
-    all_rows = ours.nearest(4)
-    found = ours.nearest(4, [7, 29, 1])
+    all_rows = ours.nearest(k=4)
+    found = ours.nearest([7, 29, 1], 4)
     assert found.indices.tolist() == all_rows.indices[[7, 29, 1]].tolist()
     assert found.indices[2].tolist() == [-1] * 4  # set apart
 
@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_refused_with_a_way_out() -> None:
 def test_queries_of_another_kind_are_refused(queries) -> None:
     source = RowsSource(MemoryRows(unit(9), [9]))
     with pytest.raises(ArgumentError, match="queries"):
-        source.nearest(2, queries)
+        source.nearest(queries, 2)
 
 
 def test_columns_of_another_length_are_refused() -> None:

@@ -191,7 +191,7 @@ class ExactSource(Source):
         self._engine.tell(notes, self.normalization == "whitened")
         return result.cpu().double()
 
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+    def nearest(self, queries: Any = None, k: int = 10) -> Neighbours:
         """The k most similar samples of this set, for its own samples or for ``queries``.
 
         Values in [−1, 1], most similar first. A sample is not its own neighbour: excluded are

@@ -146,7 +146,7 @@ class FeatureSource(Source):
         values, phi = self._rows(values), self._features.double()
         return self._apart(phi @ (phi.T @ values))
 
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+    def nearest(self, queries: Any = None, k: int = 10) -> Neighbours:
         """The k most similar samples, for its own samples or those of another FeatureSource."""
         check_neighbours(k, len(self), themselves=queries is None)
         if queries is None:

@@ -73,7 +73,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+    def nearest(self, queries: Any = None, k: int = 10) -> Neighbours:
         """The k most similar samples, for each sample or for ``queries``; itself excluded."""
 
     def non_finite(self) -> Tensor:

@@ -163,7 +163,7 @@ class TangentKernel:
         Cost: Q·M products; ``data`` is swept once for every half memory budget of queries.
         """
         source = self.on(data)
-        return source.nearest(k, None if queries is data else queries)
+        return source.nearest(None if queries is data else queries, k)
 
     def on(self, data: Any) -> ExactSource:
         """The data as this kernel sees it: the source that analyses work on."""

@@ -181,7 +181,7 @@ class RowsSource(Source):
         """Σ_j k(x_i, x_j) a_j: (N, A). Two readings, no pairs."""
         return self._apart(moments.weighted(self.rows, self._rows(values)))
 
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+    def nearest(self, queries: Any = None, k: int = 10) -> Neighbours:
         """The k most similar samples, itself excluded, for
 
         - every sample (``None``),
