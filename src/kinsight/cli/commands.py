@@ -1,9 +1,6 @@
-"""The commands: what a person types, what they read, and how each ends."""
+"""The commands: demo, analyze, doctor and report here, those for stores beside them."""
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kinsight.cli import options
-from kinsight.cli.statuses import STOPPED, UNSOUND, WRONG
-from kinsight.errors import KinsightError, KinsightWarning
+from kinsight.cli import options, stores
+from kinsight.cli.ending import ending
+from kinsight.cli.sketch import sketch_command
+from kinsight.cli.statuses import UNSOUND
 
 if TYPE_CHECKING:  # else imported inside the commands: these take seconds
     from kinsight.run import Settings, Subject
@@ -43,7 +41,7 @@ def _common(
 @app.command("demo")
 def demo_command(out: Out = Path("runs/demo")) -> None:
     """Real digits, a small network trained in seconds, some labels flipped on purpose, a report."""
-    with _ending(out):
+    with ending(lambda: _kept(out)):
         from kinsight.demo import FLIPPED, digits
         from kinsight.run import Settings
         from kinsight.run.claim import check_target
@@ -71,7 +69,7 @@ def analyze_command(
     fresh: Fresh = False,
 ) -> None:
     """Compare all samples of your data as your network sees them; leave a folder and a report."""
-    with _ending(out):
+    with ending(lambda: _kept(out)):
         from kinsight.run.claim import check_folder
         from kinsight.run.target import load_target
 
@@ -93,7 +91,7 @@ def doctor_command(
     batch_size: options.BatchSize = None,
 ) -> None:
     """Say before hours are spent whether it will work: every parameter, every check, the cost."""
-    with _ending(None):
+    with ending():
         from kinsight.cli.words import diagnosis_text
         from kinsight.run import doctor
         from kinsight.run.target import load_target
@@ -111,7 +109,7 @@ def report_command(
     folder: Annotated[Path, typer.Argument(help="The folder that analyze left.")],
 ) -> None:
     """Write report.html again from what a finished run left."""
-    with _ending(None):
+    with ending():
         from kinsight.report import write_report
         from kinsight.run import RunFolder
 
@@ -128,32 +126,14 @@ def _analyzed(subject: "Subject", out: Path, settings: "Settings") -> None:
     typer.echo(run_text(run, path))
 
 
-@contextmanager
-def _ending(out: Path | None) -> Iterator[None]:
-    """Errors of this package as one message, warnings as one line each, Ctrl-C without a trace."""
-    with warnings.catch_warnings():
-        shown = warnings.showwarning
-
-        def told(message, category, *place, **more) -> None:
-            if issubclass(category, KinsightWarning):
-                typer.secho(f"! {message}", err=True, fg="yellow")
-            else:
-                shown(message, category, *place, **more)
-
-        warnings.showwarning = told
-        try:
-            yield
-        except KinsightError as error:
-            typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
-            sys.exit(WRONG)
-        except KeyboardInterrupt:
-            typer.echo(f"\nStopped. {_kept(out)}", err=True)
-            sys.exit(STOPPED)
-
-
-def _kept(out: Path | None) -> str:
-    parts = sorted((out / "parts").glob("rows-*.parquet")) if out is not None else []
+def _kept(out: Path) -> str:
+    parts = sorted((out / "parts").glob("rows-*.parquet"))
     if not parts:
         return "No range of rows was finished yet; nothing is lost but the time."
     rows = int(parts[-1].stem.split("-")[2])
     return f"The first {rows:,} rows are kept in {out}; the same command goes on from there."
+
+
+app.command("sketch")(sketch_command)
+for name, command in stores.COMMANDS.items():
+    app.command(name)(command)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -84,16 +84,23 @@ def adjusted(
     parameters: list[str] | None,
 ) -> "Subject":
     """The subject with what the command line says instead of the function."""
+    return replace(subject, **changes(output, normalization, parameters))
+
+
+def changes(
+    output: Output | None, normalization: Normalization | None, parameters: list[str] | None
+) -> dict[str, Any]:
+    """The fields of a subject that the command line says instead of the function."""
     from kinsight.network import outputs
 
-    changes: dict = {}
+    found: dict[str, Any] = {}
     if output is not None:
-        changes["output"] = getattr(outputs, _FUNCTIONS[output])() if output in _FUNCTIONS else None
+        found["output"] = getattr(outputs, _FUNCTIONS[output])() if output in _FUNCTIONS else None
     if normalization is not None:
-        changes["normalization"] = normalization.value
+        found["normalization"] = normalization.value
     if parameters:
-        changes["parameters"] = parameters
-    return replace(subject, **changes)
+        found["parameters"] = parameters
+    return found
 
 
 def settings(

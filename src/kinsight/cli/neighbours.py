@@ -1,0 +1,200 @@
+"""Which stored samples are most like some of them: found, named and laid out as a table."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinsight.errors import ArgumentError, StoreError
+from kinsight.kernel.neighbours import Neighbours
+from kinsight.run.sketched import CLASS, kernel_like
+from kinsight.run.target import load_target
+from kinsight.search.index import Index, open_index
+from kinsight.search.tiles import gathered
+from kinsight.sketching.store import Store
+from kinsight.store.folder import StoreFolder
+from kinsight.store.ledger import Ledger
+from kinsight.store.record import digest_of
+from kinsight.store.source import StoreSource
+
+_FACTS = ("id", "label", CLASS)
+_LONGEST = 40  # characters of an id or a label in the table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One neighbour of one query."""
+
+    query: int
+    rank: int  # 0 = most similar
+    sample: int
+    id: Any
+    label: Any
+    similarity: float
+
+
+class _Indexed(StoreSource):
+    """A store whose own samples are found by its index."""
+
+    index: Index
+
+    def nearest(self, k: int, queries: Any = None) -> Neighbours:
+        """The k nearest of samples by number."""
+        numbers = torch.as_tensor(queries)
+        features = self.rows_at(numbers)
+        return self.index.nearest(features, k, numbers)
+
+    def rows_at(self, numbers: Tensor) -> Tensor:
+        """Sketches, NaN where a sample is set apart: nothing is like it."""
+        return gathered(self.rows, numbers).masked_fill_(self._bad[numbers, None], torch.nan)
+
+
+class IndexedStore(Store, _Indexed):
+    """A store that asks its index first; re-ranking is :meth:`Store.nearest`'s own.
+
+    ``Store.nearest`` calls its parent's, which here is the index.
+
+    Raises:
+        StoreError: no index, one of another store, or the store is not on a local disk.
+    """
+
+    def __init__(self, run: str):
+        super().__init__(run)
+        self.index = open_index(local_folder(self.folder), digest(self.folder), self.rows)
+
+
+def local_folder(folder: StoreFolder) -> Path:
+    """Where the index of a store lies.
+
+    Raises:
+        StoreError: not on a local disk.
+    """
+    if folder.place.local is None:
+        raise StoreError(
+            f"{folder.path}: expected a store on a local disk, whose index can be mapped; copy it "
+            "to one, or search without index"
+        )
+    return folder.place.local
+
+
+def digest(folder: StoreFolder) -> str:
+    """Of the head and all sketches of a store, by their checksums: what an index belongs to."""
+    ledger = Ledger.load(folder.place)
+    marks = [entry.sketch.sha256 for entry in ledger.contents.entries]
+    return digest_of({"head": ledger.head_digest, "sketches": marks})
+
+
+def numbers_of(folder: StoreFolder, queries: Sequence[int], ids: Sequence[str]) -> list[int]:
+    """Numbers of samples, from numbers and from ids; an id that several share stands for all.
+
+    Raises:
+        ArgumentError: none was asked for, a number that is none of a sample, an unknown id.
+    """
+    found, count = list(queries), len(folder)
+    for number in found:
+        if not 0 <= number < count:
+            raise ArgumentError(
+                f"--query: expected the number of a sample, 0 to {count - 1:,}, got {number}"
+            )
+    found += [number for name in ids for number in _with_id(folder, name)]
+    if not found:
+        raise ArgumentError("expected a sample to ask about: --query NUMBER or --query-id ID")
+    return list(dict.fromkeys(found))
+
+
+def _with_id(folder: StoreFolder, name: str) -> list[int]:
+    """Numbers of the samples with an id, compared as text, since ids may be numbers."""
+    found, start, first = [], 0, []
+    for chunk in folder.column("id").chunks:
+        texts = chunk.cast("string").to_numpy(zero_copy_only=False)
+        found += (np.flatnonzero(texts == name) + start).tolist()
+        start, first = start + len(texts), first or texts[:3].tolist()
+    if not found:
+        few = ", ".join(map(repr, first))
+        raise ArgumentError(f"--query-id: no sample has the id {name!r}; ids are such as {few}")
+    return found
+
+
+def neighbours(
+    run: str, numbers: list[int], k: int, candidates: int, indexed: bool,
+    rerank: str | None, device: str | None,
+) -> list[Row]:  # fmt: skip
+    """The k most similar samples of each, with ``rerank`` a target's exact similarities."""
+    store = IndexedStore(run) if indexed else Store(run)
+    more: dict[str, Any] = {}
+    if rerank is not None:
+        subject = load_target(rerank)
+        kernel = kernel_like(store.head, subject, device)
+        more = {"rerank": kernel, "data": subject.data, "candidates": candidates}
+    return list(_rows(store.folder, numbers, store.nearest(numbers, k, **more)))
+
+
+def facts(folder: StoreFolder, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """``id``, ``label``, ``class`` of samples of a finished store; reads the shards they are in."""
+    known = Ledger.load(folder.place).contents.samples
+    names = [name for name in _FACTS if name in known]
+    found: dict[int, dict[str, Any]] = {}
+    wanted = set(numbers)
+    for shard in folder.shards:
+        here = sorted(n for n in wanted if shard.start <= n < shard.stop)
+        if here:
+            rows = folder.samples(shard, names).take([n - shard.start for n in here]).to_pylist()
+            found |= dict(zip(here, rows, strict=True))
+    return found
+
+
+def table_text(folder: StoreFolder, numbers: Sequence[int], rows: Sequence[Row]) -> str:
+    """A readable table: the queries first, their neighbours below them."""
+    known = facts(folder, numbers)
+    cells = [("query", "rank", "sample", "id", "label", "similarity")]
+    for number in numbers:
+        own = known[number]
+        cells.append((str(number), "", "", _short(own.get("id")), _short(_label(own)), ""))
+        of = [row for row in rows if row.query == number]
+        cells += [
+            ("", str(r.rank), str(r.sample), _short(r.id), _short(r.label), f"{r.similarity:.4f}")
+            for r in of
+        ]
+        if not of:
+            cells.append(("", "", "", "set apart: its gradient is not finite", "", ""))
+    widths = [max(len(row[c]) for row in cells) for c in range(6)]
+    left = (3, 4)  # texts; numbers stand on the right
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if c in left else cell.rjust(w)
+            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )
+
+
+def json_text(rows: Sequence[Row]) -> str:
+    """A list of objects with the fields of :class:`Row`."""
+    return json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False, default=str)
+
+
+def _rows(folder: StoreFolder, numbers: list[int], found: Neighbours) -> Iterator[Row]:
+    there = [i for i in found.indices.reshape(-1).tolist() if i >= 0]
+    known = facts(folder, there)
+    for q, number in enumerate(numbers):
+        pairs = zip(found.indices[q].tolist(), found.values[q].tolist(), strict=True)
+        for rank, (sample, value) in enumerate(pairs):
+            if sample >= 0:
+                own = known[sample]
+                row = Row(number, rank, sample, own.get("id"), own.get("label"), value)
+                yield replace(row, label=_label(own))
+
+
+def _label(own: dict[str, Any]) -> Any:
+    """The name of its class where there is one."""
+    return own.get("label") if own.get(CLASS) is None else own[CLASS]
+
+
+def _short(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
