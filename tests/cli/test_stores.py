@@ -192,6 +192,11 @@ def test_merged_stores_and_the_repair_of_one(beside: Path, damaged: str) -> None
     assert "of the first of 2 merged stores" in done("info", "whole").stdout
     before = content(Path("whole"))
     flip(Path("whole", damaged))
+    flip(Path("whole/sketch/shard-000000.arrow"))
+    named = '{"model": network(), "data": data(25, 2), "names": ["n"] * 25}'
+    changed = Path("own.py").read_text().replace("network(), data(25, 2)", named)
+    Path("changed.py").write_text(changed)
+    refused("samples/shard-000003.*id is", "repair", "whole", "--from", "changed.py:plain_too")
     refused("rows 46 to 54 .* not those of own:plain:", "repair", "whole", "--from", "own:plain")
     done("repair", "whole", "--from", "own:plain_too")
     assert content(Path("whole")) == before

@@ -82,7 +82,7 @@ def sketch_command(
 ) -> None:
     """Keep a few thousand numbers a sample that compare as its gradient does: any number of rows.
 
-    Stopped or killed, the same command goes on where it was.
+    Names, labels and columns go along, pictures do not. Once stopped, the same command goes on.
     """
     with ending(lambda: kept(out, fresh)):
         from kinsight.cli.store_words import sketched_text

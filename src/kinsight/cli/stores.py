@@ -170,7 +170,7 @@ def _repaired(run: str, source: str | None, device: str | None) -> tuple[list["D
         left = repair(run, remake or (lambda _, shard: lost.append(shard)))
     except StoreError as error:
         lost = remake.others if remake is not None else lost
-        if not lost:
+        if not lost or (remake is not None and remake.failed):
             raise
         rows = ", ".join(f"{s.start:,} to {s.stop - 1:,}" for s in lost[:5])
         more = " …" if len(lost) > 5 else ""

@@ -94,11 +94,11 @@ def sketch_target(target: Target, out: str, engine: Engine, **options: Any) -> S
 
 
 def given_of(subject: Subject) -> Given:
-    """What a store keeps of the samples beside what is computed; pictures it does not.
+    """What a store keeps of the samples beside what is computed.
 
     ``id`` names; ``label`` a class index (−1 missing), a real number, or a name where only names
     are known (whole numbers from 4,096 on are names); ``class`` its name where classes have
-    some; ``text``; then the subject's own.
+    some; ``text``; then the subject's own. Pictures, planted labels and the title are not kept.
 
     Raises:
         SubjectError: lengths differ, a column has a name that kinsight uses itself or cannot be

@@ -24,7 +24,7 @@ class Remake:
     """``remake`` for :func:`kinsight.store.repair.repair`: sketches a shard again and writes it.
 
     Shards of samples that were appended from other data are left as they are and listed in
-    ``others``, those that were made again in ``made``.
+    ``others``, those that were made again in ``made``; ``failed`` tells that one raised.
 
     Args:
         load: called with the store's head when the first shard is to be made. Returns a kernel
@@ -40,6 +40,7 @@ class Remake:
         self._workers: dict[int, ShardWorker] = {}  # by segment
         self.made: list[Shard] = []
         self.others: list[Shard] = []
+        self.failed = False
 
     def __call__(self, folder: StoreFolder, shard: Shard) -> None:
         """Write a shard of the folder again, or note that its data are others.
@@ -53,8 +54,10 @@ class Remake:
         if (segment.rows, segment.data) != self._mark:
             self.others.append(shard)
             return
+        self.failed = True
         with threads_set(int(folder.head["plan"]["threads"])):
             self._worker(folder, segment)(shard)
+        self.failed = False
         self.made.append(shard)
 
     def _begin(self, folder: StoreFolder) -> None:
