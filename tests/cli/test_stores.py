@@ -247,3 +247,20 @@ def test_wrong_questions_are_one_message(run: Path) -> None:
     refused("cannot become one store.*seed", "merge", "run", "seeded", "--out", "whole")
     refused("a folder of its own", "merge", "run", "run", "--out", "run")
     refused("expected a folder, found a file", "merge", "run", "run", "--out", "own.py")
+
+
+def test_survey_writes_columns_says_what_it_found_and_its_damage_is_repaired(run: Path) -> None:
+    said = done("survey", "run", "--neighbours", 3).stdout
+    assert "columns density, pairs, suspects in" in said
+    assert "those that the others support least:" in said
+    store = ks.Store(run)
+    assert len(store.folder.column("neighbours")[0]) == 3
+    whole = content(run)
+    assert done("survey", "run", "--neighbours", 3).stdout == said  # nothing is computed again
+    flip(run / "columns" / "density" / "shard-000001.parquet")
+    assert "columns/density/shard-000001.parquet" in kinsight("verify", "run").stdout
+    done("repair", "run")
+    assert content(run) == whole
+    done("survey", "run", "--neighbours", 4, "--no-pairs")
+    refused("a store of sketches", "survey", "nowhere")
+    refused("--engine ray", "survey", "run", "--workers", 2)

@@ -92,6 +92,20 @@ def test_appended_samples_come_after_those_that_are_there(tmp_path: Path) -> Non
     assert content(out) == before
 
 
+def test_other_columns_are_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ks.sketch(kernel(), images(20), out, columns={"place": range(20)}, **PLAN)
+    before = content(out)
+    for wrong in ({}, {"columns": {"other": range(5)}}, {"labels": [0] * 5}):
+        given = {"columns": {"place": range(5)}, **wrong} if "labels" in wrong else wrong
+        with pytest.raises(SubjectError, match="place"):
+            ks.sketch(kernel(), images(5, seed=1), out, append=True, **given, **PLAN)
+    assert content(out) == before
+    more = {"columns": {"place": range(5)}, "append": True, **PLAN}
+    more.pop("dim")  # that of the store
+    assert len(ks.sketch(kernel(), images(5, seed=1), out, **more)) == 25
+
+
 def test_what_does_not_fit_is_refused_with_its_name(tmp_path: Path) -> None:
     out = tmp_path / "run"
     ks.sketch(kernel(), images(20), out, **PLAN)

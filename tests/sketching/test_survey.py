@@ -9,6 +9,10 @@ from torch.testing import assert_close
 import kinsight as ks
 from kinsight.engines import Local
 from kinsight.search.maps import principal_map
+from kinsight.sketching.survey import remake_columns
+from kinsight.store.check import verify
+from kinsight.store.folder import StoreFolder
+from kinsight.store.repair import repair
 from sketching.cases import content, images, kernel
 
 PLAN = {"dim": 128, "shard_rows": 24, "micro_batch": 8, "engine": Local(threads=1)}
@@ -57,8 +61,6 @@ def test_columns_are_those_of_the_analyses(tmp_path: Path) -> None:
 def test_a_survey_that_was_stopped_goes_on_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kinsight.store.folder import StoreFolder
-
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     ks.survey(made(whole, WRONG), engine=Local(threads=1))
     store, plain, count = made(stopped, WRONG), StoreFolder.write_columns, [0]
@@ -100,3 +102,22 @@ def test_a_store_that_grew_is_surveyed_anew(tmp_path: Path) -> None:
     more = ks.sketch(kernel(), images(20, seed=2), tmp_path / "run", append=True, **PLAN)
     again = ks.survey(more, pairs=False)
     assert_close(again.numbers("density").double(), ks.density(again).score, rtol=1e-5, atol=1e-4)
+
+
+def test_damaged_columns_are_computed_again_to_the_same_bytes(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    store = ks.survey(made(out, WRONG), engine=Local(threads=1))
+    whole = content(out)
+    for group in store.folder.groups:
+        file = out / "columns" / group / "shard-000002.parquet"
+        damaged = bytearray(file.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        file.write_bytes(damaged)
+    assert [damage.shard for damage in verify(out)] == [2, 2, 2]
+    assert repair(out, remake_columns=remake_columns) == []
+    assert content(out) == whole
+    store.folder.add_column("mine", range(150))
+    file = out / "columns" / "mine" / "shard-000000.parquet"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ks.errors.StoreError, match="mine"):
+        repair(out, remake_columns=remake_columns)

@@ -8,7 +8,6 @@ from torch.testing import assert_close
 
 from kinsight.tangent.hashing import Hash, folded
 
-
 PINNED = {
     "row": [847, 181, 174],
     "row_sign": [1.0, -1.0, -1.0],

@@ -3,24 +3,17 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from kinsight.errors import ArgumentError, StoreError
+from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.run.sketched import CLASS, kernel_like
 from kinsight.run.target import load_target
-from kinsight.search.index import Index, open_index
-from kinsight.search.tiles import gathered
 from kinsight.sketching.store import Store
 from kinsight.store.folder import StoreFolder
 from kinsight.store.ledger import Ledger
-from kinsight.store.record import digest_of
-from kinsight.store.source import StoreSource
 
 _FACTS = ("id", "label", CLASS)
 _LONGEST = 40  # characters of an id or a label in the table
@@ -36,57 +29,6 @@ class Row:
     id: Any
     label: Any
     similarity: float
-
-
-class _Indexed(StoreSource):
-    """A store whose own samples are found by its index."""
-
-    index: Index
-
-    def nearest(self, k: int, queries: Any = None) -> Neighbours:
-        """The k nearest of samples by number."""
-        numbers = torch.as_tensor(queries)
-        features = self.rows_at(numbers)
-        return self.index.nearest(features, k, numbers)
-
-    def rows_at(self, numbers: Tensor) -> Tensor:
-        """Sketches, NaN where a sample is set apart: nothing is like it."""
-        return gathered(self.rows, numbers).masked_fill_(self._bad[numbers, None], torch.nan)
-
-
-class IndexedStore(Store, _Indexed):
-    """A store that asks its index first; re-ranking is :meth:`Store.nearest`'s own.
-
-    ``Store.nearest`` calls its parent's, which here is the index.
-
-    Raises:
-        StoreError: no index, one of another store, or the store is not on a local disk.
-    """
-
-    def __init__(self, run: str):
-        super().__init__(run)
-        self.index = open_index(local_folder(self.folder), digest(self.folder), self.rows)
-
-
-def local_folder(folder: StoreFolder) -> Path:
-    """Where the index of a store lies.
-
-    Raises:
-        StoreError: not on a local disk.
-    """
-    if folder.place.local is None:
-        raise StoreError(
-            f"{folder.path}: expected a store on a local disk, whose index can be mapped; copy it "
-            "to one, or search without index"
-        )
-    return folder.place.local
-
-
-def digest(folder: StoreFolder) -> str:
-    """Of the head and all sketches of a store, by their checksums: what an index belongs to."""
-    ledger = Ledger.load(folder.place)
-    marks = [entry.sketch.sha256 for entry in ledger.contents.entries]
-    return digest_of({"head": ledger.head_digest, "sketches": marks})
 
 
 def numbers_of(folder: StoreFolder, queries: Sequence[int], ids: Sequence[str]) -> list[int]:
@@ -125,12 +67,12 @@ def neighbours(
     rerank: str | None, device: str | None,
 ) -> list[Row]:  # fmt: skip
     """The k most similar samples of each, with ``rerank`` a target's exact similarities."""
-    store = IndexedStore(run) if indexed else Store(run)
-    more: dict[str, Any] = {}
+    store = Store(run)
+    more: dict[str, Any] = {"index": indexed}
     if rerank is not None:
         subject = load_target(rerank)
         kernel = kernel_like(store.head, subject, device)
-        more = {"rerank": kernel, "data": subject.data, "candidates": candidates}
+        more |= {"rerank": kernel, "data": subject.data, "candidates": candidates}
     return list(_rows(store.folder, numbers, store.nearest(numbers, k, **more)))
 
 

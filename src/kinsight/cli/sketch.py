@@ -2,24 +2,14 @@
 
 import shlex
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from kinsight.cli import options
+from kinsight.cli import options, where
 from kinsight.cli.ending import ending
 from kinsight.cli.run import named, refuse_analyzed
 from kinsight.errors import ArgumentError, StoreError
-
-if TYPE_CHECKING:  # else imported where used: these take seconds
-    from kinsight.engines import Engine
-
-
-class Where(StrEnum):
-    """Where shards are computed."""
-
-    local = "local"
-    ray = "ray"
 
 
 class Keep(StrEnum):
@@ -29,26 +19,16 @@ class Keep(StrEnum):
 
 
 Out = Annotated[str, typer.Option(help="Folder of the store, or a URI such as s3://bucket/run.")]
-Dimension = Annotated[str, typer.Option(help="Numbers a sample, or auto: as many as --error asks.")]
+Dimension = Annotated[
+    str | None,
+    typer.Option(help="Numbers a sample, default 2048; auto: as many as --error asks."),
+]
 Wanted = Annotated[
     float | None, typer.Option("--error", help="With --dim auto: of similarities (default 0.02).")
 ]
 Seed = Annotated[int, typer.Option(help="Of the random signs and buckets.")]
 Kept = Annotated[
     Keep | None, typer.Option(help="outputs: also a sketch for each output, for D×D analyses.")
-]
-Place = Annotated[Where, typer.Option(help="This process, or the workers of a Ray cluster.")]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        help="Of the cluster: host:6379, ray://host:10001, auto; default: one is started."
-    ),
-]
-Cpus = Annotated[float | None, typer.Option(help="Cores a worker takes on the cluster.")]
-Gpus = Annotated[float | None, typer.Option(help="GPUs a worker takes on the cluster.")]
-Workers = Annotated[int | None, typer.Option(help="How many at most; default as many as fit.")]
-Threads = Annotated[
-    int | None, typer.Option(help="Of torch in each worker: they decide the last bits.")
 ]
 ShardRows = Annotated[int | None, typer.Option(help="Samples in a file.")]
 MicroBatch = Annotated[int | None, typer.Option(help="Samples at once through the network.")]
@@ -59,16 +39,16 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away the store that 
 def sketch_command(
     target: options.Target,
     out: Out,
-    dim: Dimension = "2048",
+    dim: Dimension = None,
     error: Wanted = None,
     seed: Seed = 0,
     keep: Kept = None,
-    engine: Place = Where.local,
-    address: Address = None,
-    cpus: Cpus = None,
-    gpus: Gpus = None,
-    workers: Workers = None,
-    threads: Threads = None,
+    engine: where.Place = where.Where.local,
+    address: where.Address = None,
+    cpus: where.Cpus = None,
+    gpus: where.Gpus = None,
+    workers: where.Workers = None,
+    threads: where.Threads = None,
     shard_rows: ShardRows = None,
     micro_batch: MicroBatch = None,
     output: options.OutputChoice = None,
@@ -92,10 +72,12 @@ def sketch_command(
             out, _dimension(dim, error), error=error, seed=seed, keep=keep and keep.value,
             shard_rows=shard_rows, micro_batch=micro_batch, append=append, fresh=fresh,
         )  # fmt: skip
-        where = _engine(engine, threads, address=address, cpus=cpus, gpus=gpus, workers=workers)
+        place = where.engine_from(
+            engine, threads, address=address, cpus=cpus, gpus=gpus, workers=workers
+        )
         changes = options.changes(output, normalization, parameters)
         settings = options.settings(dtype, device, memory, None)
-        store = sketch_target(Target(target, changes, settings), out, where, **wanted)
+        store = sketch_target(Target(target, changes, settings), out, place, **wanted)
         typer.echo(sketched_text(store, shlex.quote(named(out))))
 
 
@@ -118,18 +100,19 @@ def kept(out: str, fresh: bool) -> str:
     return f"{rows:,} of {last.rows:,} samples are kept in {named(out)}; {same} goes on from there."
 
 
-def _dimension(dim: str, error: float | None) -> int | str:
+def _dimension(dim: str | None, error: float | None) -> int | str | None:
     if dim != "auto" and error is not None:
         raise ArgumentError(
-            f"--error: expected --dim auto beside it, which finds the dimension, got --dim {dim}"
+            "--error: expected --dim auto beside it, which finds the dimension, got "
+            f"{'none' if dim is None else f'--dim {dim}'}"
         )
     try:
-        return dim if dim == "auto" else int(dim)
+        return dim if dim in (None, "auto") else int(dim)
     except ValueError as failure:
         raise ArgumentError(f"--dim: expected a whole number or auto, got {dim!r}") from failure
 
 
-def _wanted(out: str, dim: int | str, **more: Any) -> dict[str, Any]:
+def _wanted(out: str, dim: int | str | None, **more: Any) -> dict[str, Any]:
     """How the store is to be made, after all was refused that can be before the function is
     called, which may take long."""
     from kinsight.sketching.job import Wanted as Checked
@@ -142,16 +125,3 @@ def _wanted(out: str, dim: int | str, **more: Any) -> dict[str, Any]:
     if not more["fresh"] and place.size(RECORD) is not None:
         StoreFolder.open(out)
     return {"dim": dim, **more}
-
-
-def _engine(where: Where, threads: int | None, **cluster: Any) -> "Engine":
-    from kinsight.engines import Local, Ray
-    from kinsight.engines.session import import_ray
-
-    given = {name: value for name, value in cluster.items() if value is not None}
-    if where is Where.ray:
-        import_ray()  # if it is not there, that is said before the function is called
-        return Ray(threads=threads, **given)
-    if given:
-        raise ArgumentError(f"--{next(iter(given))}: expected --engine ray beside it, got local")
-    return Local(threads=threads)

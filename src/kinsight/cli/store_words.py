@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+import torch
+
 from kinsight.sketching.law import SketchError
 from kinsight.sketching.store import Store
 from kinsight.store.check import SURPLUS, Damage
@@ -10,6 +13,7 @@ from kinsight.store.folder import StoreFolder
 from kinsight.store.layout import COLUMNS, SAMPLES, SKETCH
 
 _MOST_LISTED = 20
+_MOST_SUSPECTED = 5
 
 
 def sketched_text(store: Store, run: str) -> str:
@@ -30,10 +34,54 @@ def sketched_text(store: Store, run: str) -> str:
             *lines,
             "",
             f"  {f'kinsight neighbours {run} --query 0':44s} the samples most like the first",
+            f"  {f'kinsight survey {run}':44s} density, counts, neighbours, suspected labels",
             f"  {f'kinsight info {run}':44s} what the store is",
             f"  {f'kinsight verify {run}':44s} whether every byte is as it was written",
         ]
     )
+
+
+def surveyed_text(store: Store, run: str) -> str:
+    """What a survey found, in a few lines, and what to type next."""
+    density = store.numbers("density")
+    lines = [
+        f"{_count(len(store), 'sample')}: columns {', '.join(store.folder.groups)} in "
+        f"{store.folder.path}/{COLUMNS}",
+        f"density: {float(density.nanmedian()):,.1f} in the median, "
+        f"{float(density.nan_to_num(-torch.inf).max()):,.1f} at most",
+    ]
+    if "suspects" in store.folder.groups:
+        lines += _suspected(store)
+    shown = f"kinsight neighbours {run} --query 0"
+    return "\n".join([*lines, "", f"  {shown:44s} the samples most like the first"])
+
+
+def _suspected(store: Store) -> list[str]:
+    """The labels that the others support least; real ones by how far off they are."""
+    real = store.folder.column("label").type in (pa.float32(), pa.float64())
+    score = store.numbers("label_off").abs() if real else store.numbers("suspect_score")
+    order = score.double().nan_to_num(-1).argsort(descending=True, stable=True)[:_MOST_SUSPECTED]
+    numbers = [int(i) for i in order if bool(score[i].isfinite())]
+    contradicted = "" if real else _contradicted(store)
+    lines = [f"labels{contradicted}; those that the others support least:"]
+    given, proposed, ids = (
+        store.folder.column(n).take(numbers) for n in ("label", "proposed_label", "id")
+    )
+    for i, one, other, name in zip(numbers, given, proposed, ids, strict=True):
+        lines.append(
+            f"  sample {i:,} ({name.as_py()}): {one.as_py()!r}, the others say "
+            f"{_short(other.as_py())} ({float(score[i]):.3f})"
+        )
+    return lines
+
+
+def _contradicted(store: Store) -> str:
+    count = sum(bool(value) for value in store.folder.column("contradicted").to_pylist())
+    return f": the others contradict {count:,}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else repr(value)
 
 
 def info_text(folder: StoreFolder, run: str) -> str:

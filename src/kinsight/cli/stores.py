@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kinsight.cli import options
+from kinsight.cli import options, where
 from kinsight.cli.ending import ending
 from kinsight.cli.run import named, opened, place_of
 from kinsight.cli.statuses import DAMAGED
@@ -36,6 +36,11 @@ Ids = Annotated[
     list[str] | None, typer.Option("--query-id", help="Id of a sample; may be repeated.")
 ]
 Count = Annotated[int, typer.Option("-k", min=1, help="Neighbours of each.")]
+Neighbours = Annotated[int, typer.Option(min=1, help="Kept for each sample.")]
+Pairs = Annotated[
+    bool | None,
+    typer.Option("--pairs/--no-pairs", help="Look at all pairs; default up to 200,000 rows."),
+]
 Rerank = Annotated[
     str | None,
     typer.Option(
@@ -91,16 +96,41 @@ def neighbours_command(
         typer.echo(json_text(rows) if as_json else table_text(folder, numbers, rows))
 
 
+def survey_command(
+    run: Run,
+    neighbours: Neighbours = 10,
+    pairs: Pairs = None,
+    engine: where.Place = where.Where.local,
+    address: where.Address = None,
+    cpus: where.Cpus = None,
+    gpus: where.Gpus = None,
+    workers: where.Workers = None,
+    threads: where.Threads = None,
+) -> None:
+    """Density, counts, neighbours, a map and suspected labels of all rows, written beside them."""
+    with ending(lambda: "What was finished stays; the same command goes on."):
+        folder = opened(run, finished=True)
+        from kinsight.cli.store_words import surveyed_text
+        from kinsight.sketching.store import Store
+        from kinsight.sketching.survey import survey
+
+        place = where.engine_from(
+            engine, threads, address=address, cpus=cpus, gpus=gpus, workers=workers
+        )
+        store = Store(folder.path, filesystem=folder.place.filesystem)
+        survey(store, pairs=pairs, neighbours=neighbours, engine=place)
+        typer.echo(surveyed_text(Store(run), shlex.quote(named(run))))
+
+
 def index_command(run: Run, kind: Kind = IndexKind.auto, recall: Recall = 0.95) -> None:
     """Build an index into RUN/index, for `neighbours --index`; say which recall was measured."""
     with ending():
         folder = opened(run, finished=True)
-        from kinsight.cli.neighbours import digest, local_folder
-        from kinsight.search.build import build_index
         from kinsight.sketching.store import Store
 
-        where, mark = local_folder(folder), digest(folder)
-        built = build_index(Store(run).rows, where, mark, kind=kind.value, recall=recall).record
+        built = Store(folder.path, filesystem=folder.place.filesystem).build_index(
+            kind=kind.value, recall=recall
+        )
         typer.echo(
             f"{built.held:,} rows in {built.lists} lists ({built.kind}), {built.nprobe} searched: "
             f"finds {built.recall:.1%} of the ten nearest of {built.sample} samples\n\n"
@@ -162,12 +192,17 @@ def _repaired(run: str, source: str | None, device: str | None) -> tuple[list["D
     Raises:
         StoreError: shards must be sketched again, from data that were not given.
     """
+    from kinsight.sketching.survey import remake_columns
     from kinsight.store.repair import repair
 
     lost: list[Shard] = []
     remake = _remake(source, device) if source is not None else None
     try:
-        left = repair(run, remake or (lambda _, shard: lost.append(shard)))
+        left = repair(
+            run,
+            remake or (lambda _, shard: lost.append(shard)),
+            remake_columns=remake_columns,
+        )
     except StoreError as error:
         lost = remake.others if remake is not None else lost
         if not lost or (remake is not None and remake.failed):
@@ -196,6 +231,7 @@ def _remake(source: str, device: str | None) -> "Remake":
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "info": info_command,
+    "survey": survey_command,
     "neighbours": neighbours_command,
     "index": index_command,
     "verify": verify_command,

@@ -45,6 +45,21 @@ class Given:
                 f"{taken[0]!r}"
             )
 
+    def check_like(self, there: Sequence[str]) -> None:
+        """Refuse other columns than those of the rows that are there, before rows are added.
+
+        Raises:
+            SubjectError: one is missing, or new.
+        """
+        held = [n for n in there if n not in OURS and not n.startswith(_GROUP)]
+        labels = self.labels is not None and "label" not in there
+        if sorted(held) != sorted(self.columns) or labels:
+            got = [*self.columns, *(["label"] if labels else [])]
+            raise SubjectError(
+                f"columns: expected those of the rows that are there, {', '.join(held) or 'none'}"
+                f"{' and no label' if labels else ''}; got {', '.join(got) or 'none'}"
+            )
+
     def slice(self, start: int, stop: int) -> dict[str, pa.Array]:
         """The columns of some samples, counted within the data."""
         found = {}

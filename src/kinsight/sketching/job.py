@@ -36,15 +36,16 @@ from kinsight.store.layout import RECORD, Segment
 from kinsight.store.place import Place
 
 _LOOKED_AT = 64  # samples among which the error is measured
+_DEFAULT = 2048  # S of a new store
 _AUTO = 0.02  # wanted error where dim="auto" says none
-Dimension = int | Literal["auto"]
+Dimension = int | Literal["auto"] | None
 
 
 @dataclass(frozen=True)
 class Wanted:
     """How a store is to be made; see :func:`sketch`."""
 
-    dim: Dimension = 2048
+    dim: Dimension = None
     error: float | None = None
     seed: int = 0
     keep: Literal["outputs"] | None = None
@@ -61,7 +62,7 @@ class Wanted:
         Raises:
             ArgumentError.
         """
-        if self.dim != "auto" and positive("dim", self.dim) < 16:
+        if self.dim not in (None, "auto") and positive("dim", self.dim) < 16:
             raise ArgumentError(f"dim: expected at least 16 numbers a sample, got {self.dim}")
         if self.error is not None and self.dim != "auto":
             raise ArgumentError("error: expected dim='auto' beside it, which finds the dimension")
@@ -76,7 +77,7 @@ class Wanted:
 
 
 def sketch(
-    kernel: TangentKernel, data: Any, out: str | Path, *, dim: Dimension = 2048,
+    kernel: TangentKernel, data: Any, out: str | Path, *, dim: Dimension = None,
     error: float | None = None, seed: int = 0, keep: Literal["outputs"] | None = None,
     labels: Sequence[Any] | Tensor | None = None, ids: Sequence[Any] | None = None,
     columns: Mapping[str, Sequence[Any]] | None = None, engine: str | Engine = "local",
@@ -91,8 +92,8 @@ def sketch(
 
     Args:
         out: a folder, or a URI such as ``s3://bucket/folder``.
-        dim: S, or ``"auto"``: what a root mean square ``error`` of similarities (default 0.02)
-            takes on 64 samples of the data.
+        dim: S, by default 2,048 or that of the store that is there; ``"auto"``: what a root mean
+            square ``error`` of similarities (default 0.02) takes on 64 samples of the data.
         keep: ``"outputs"`` also keeps a sketch for each of the D outputs and the whitening
             factor, D·(S + D) numbers more a sample, for analyses of D×D kernels.
         labels, ids, columns: N values each; labels by default the whole numbers of the batches.
@@ -181,11 +182,11 @@ class Job:
         wanted = self.wanted
         keep = wanted.keep == "outputs"
         if held is not None:
-            dim = held["sketch"]["dim"] if wanted.dim == "auto" else wanted.dim
+            dim = held["sketch"]["dim"] if wanted.dim in (None, "auto") else wanted.dim
             return Sketcher(self.kernel, dim, wanted.seed, keep), SketchError(**held["error"])
         few = batches.part(_spread(len(batches), _LOOKED_AT))
         exact = self.kernel.on(few).gram()
-        dim = wanted.dim
+        dim = _DEFAULT if wanted.dim is None else wanted.dim
         if dim == "auto":
             dim = dimension_for(exact, _AUTO if wanted.error is None else wanted.error)
         sketcher = Sketcher(self.kernel, dim, wanted.seed, keep)
@@ -204,6 +205,8 @@ class Job:
                     f"with, got {len(batches):,} of which some differ; append=True (--append) "
                     "puts them after those that are there, another folder keeps them apart"
                 )
+        if folder.shards:
+            self.given.check_like(folder.samples(0).column_names)
         return folder.begin(len(batches), mark)
 
     def _engine(self, folder: StoreFolder) -> Engine:

@@ -1,7 +1,8 @@
 """A store of sketches, opened: similarity, nearest samples, and a source for every analysis."""
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.source import check_neighbours
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batches
+from kinsight.search.index import Index, IndexRecord
 from kinsight.search.tiles import gathered
+from kinsight.sketching import indexed
 from kinsight.sketching.head import identity_of
 from kinsight.sketching.law import SketchError
 from kinsight.sketching.sketcher import Sketcher
@@ -67,6 +70,7 @@ class Store(StoreSource):
         rerank: TangentKernel | ExactSource | None = None,
         data: Any = None,
         candidates: int = 50,
+        index: bool = False,
     ) -> Neighbours:
         """The k most similar samples of the store, most similar first, itself excluded.
 
@@ -75,6 +79,7 @@ class Store(StoreSource):
                 ``rerank``; ``None`` for all samples of the store.
             rerank: take the ``candidates`` best by sketch and order them by the exact kernel:
                 ``kernel.on(data)``, or a kernel with the stored ``data`` beside it.
+            index: ask the index (:meth:`build_index`), which may miss some.
 
         Cost: 2·Q·N·S operations and one reading of the store; re-ranking the exact features of
         the queries and of all candidates.
@@ -89,14 +94,26 @@ class Store(StoreSource):
         check_neighbours(k, len(self), themselves=numbers is not None)
         wanted = k if exact is None else max(positive("candidates", candidates), k)
         wanted = min(wanted, len(self) - (numbers is not None))
-        asked = queries if queries is None or numbers is None else numbers
-        if numbers is None:
-            asked = self._sketches_of(queries, kernel, rerank)
-        found = super().nearest(k=wanted, queries=asked)
+        asked = numbers if numbers is not None else self._sketches_of(queries, kernel, rerank)
+        if index:
+            found = self._by_index(asked, numbers, wanted)
+        else:
+            found = super().nearest(None if queries is None else asked, wanted)
         if exact is None:
             return found
         ours = exact.other(queries) if numbers is None else exact.part(numbers)
         return _reranked(found, ours, exact, k)
+
+    def build_index(
+        self, kind: Literal["auto", "flat", "sq8"] = "auto", recall: float = 0.95, seed: int = 0
+    ) -> IndexRecord:
+        """An index in the store's folder, with the recall that it reached on a sample.
+
+        Raises:
+            MissingExtraError: ``pip install 'kinsight[faiss]'``.
+            StoreError: the store is not on a local disk.
+        """
+        return indexed.make(self.folder, self.rows, kind, recall, seed)
 
     def take(self, numbers: Tensor) -> Tensor:
         """The sketches of some samples: (len, S) float32."""
@@ -116,6 +133,15 @@ class Store(StoreSource):
                 f"{self.folder.path}: was sketched with another {', '.join(other)} than this "
                 "kernel has; use the same network, output, parameters and normalization"
             )
+
+    def _by_index(self, asked: Tensor, numbers: Tensor | None, k: int) -> Neighbours:
+        if numbers is not None:
+            asked = self.take(numbers).masked_fill(self._bad[numbers, None], torch.nan)
+        return self._index.nearest(asked, k, numbers)
+
+    @functools.cached_property
+    def _index(self) -> Index:
+        return indexed.opened(self.folder, self.rows)
 
     def _sketches_of(self, inputs: Any, kernel: TangentKernel | None, rerank: Any) -> Tensor:
         if kernel is None and isinstance(rerank, TangentKernel):

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -10,13 +10,15 @@ import pyarrow.compute
 import torch
 from torch import Tensor
 
-from kinsight.analysis.feature_spectrum import FeatureSpectrum
+from kinsight.analysis.feature_spectrum import FeatureSpectrum, Sums
 from kinsight.analysis.smoothing import ridge_at
 from kinsight.analysis.tallies import THRESHOLDS
 from kinsight.checks import one_of, positive
 from kinsight.engines.choice import engine_of
 from kinsight.engines.engine import Engine, ordered
-from kinsight.errors import ArgumentError
+from kinsight.engines.local import Local
+from kinsight.engines.on_ray import Ray
+from kinsight.errors import ArgumentError, StoreError
 from kinsight.search.maps import axes_of
 from kinsight.sketching.questions import (
     Answers,
@@ -28,10 +30,14 @@ from kinsight.sketching.questions import (
     RidgeErrors,
 )
 from kinsight.sketching.store import Store
+from kinsight.store.folder import StoreFolder
+from kinsight.store.layout import Shard
 from kinsight.store.source import StoreSource
 
 compute: Any = pyarrow.compute  # its functions are made at run time
 POWER = 4.0
+GROUPS = {"density": "density", "pairs": "all pairs", "suspects": "answers of the others"}
+_SCHEME = 1  # of the columns; another one computes them anew
 MOST_PAIRWISE = 200_000  # samples up to which all pairs are looked at by default
 _MOST_CLASSES = 4096
 Result = TypeVar("Result")
@@ -89,12 +95,43 @@ def survey(
     Returns: the store, opened anew.
     """
     one_of("pairs", pairs, (None, True, False))
-    job = _Survey(store, engine_of(engine), progress, positive("neighbours", neighbours))
-    job.crowding()
-    if pairs or (pairs is None and len(store) <= MOST_PAIRWISE):
-        job.pairs()
-    job.suspects()
+    if pairs is None:
+        pairs = len(store) <= MOST_PAIRWISE
+    neighbours = min(positive("neighbours", neighbours), len(store) - 1)
+    job = _Survey(store, _threaded(engine_of(engine), store), progress, neighbours)
+    job.write("density", {})
+    if pairs and neighbours:
+        job.write("pairs", {"thresholds": list(THRESHOLDS), "power": POWER, "k": neighbours})
+    if _labels(store) is not None:
+        job.write("suspects", {})
     return job.opened()
+
+
+def remake_columns(folder: StoreFolder, group: str, shard: Shard) -> None:
+    """Compute the columns of a damaged shard again, for ``kinsight.store.repair``.
+
+    Cost: as of the survey, since every sample's columns depend on all others.
+
+    Raises:
+        StoreError: columns that somebody else added.
+    """
+    identity = folder.identity_of(group)
+    if identity.get("survey") != _SCHEME or group not in GROUPS:
+        raise StoreError(
+            f"{folder.path}: columns {group!r} were not made by a survey; write them again with "
+            "add_column, or remove their folder"
+        )
+    store = Store(folder.path, filesystem=folder.place.filesystem)
+    engine = Local(threads=int(identity["threads"]))
+    job = _Survey(store, engine, False, int(identity.get("k", 1)))
+    job.answer(group, [shard.index])
+
+
+def _threaded(engine: Engine, store: Store) -> Engine:
+    """With the threads that the store was made with, unless others were asked for."""
+    if isinstance(engine, Local | Ray) and engine.threads is None:
+        return replace(engine, threads=int(store.head["plan"]["threads"]))
+    return engine
 
 
 @dataclass
@@ -104,38 +141,46 @@ class _Survey:
     progress: bool | None
     neighbours: int
 
-    def crowding(self) -> None:
-        """Moments of all, then the sums of each sample."""
-        if not self._begun("density", {}):
+    def write(self, group: str, identity: dict[str, Any]) -> None:
+        """Begin or go on with a group of columns, until all of it is there."""
+        folder = self.store.folder
+        told = {"rows": len(self.store), "survey": _SCHEME, "threads": self.engine.thread_count}
+        folder.begin_columns(group, identity | told, replace=True)
+        if folder.groups.get(group, False):
             return
+        self.answer(group, [shard.index for shard in folder.missing_columns(group)])
+        folder.refresh()
+        folder.finish_columns(group)
+
+    def answer(self, group: str, shards: Sequence[int]) -> None:
+        """Columns of some shards."""
+        question = {
+            "density": self._crowding,
+            "pairs": lambda: Pairs(THRESHOLDS, POWER, self.neighbours),
+            "suspects": self._suspects,
+        }[group]()
+        for _ in self._run(GROUPS[group], Asking(self._opener(), question, group), shards):
+            pass
+
+    def _crowding(self) -> Crowding:
         first, second, alive = self._moments
-        axes = axes_of(first, second, alive)
-        self._write("density", "density", Crowding(first, second, alive, axes))
+        return Crowding(first, second, alive, axes_of(first, second, alive))
 
-    def pairs(self) -> None:
-        """Counts and nearest samples."""
-        k = min(self.neighbours, len(self.store) - 1)
-        identity = {"thresholds": list(THRESHOLDS), "power": POWER, "neighbours": k}
-        if k and self._begun("pairs", identity):
-            self._write("pairs", "all pairs", Pairs(THRESHOLDS, POWER, k))
-
-    def suspects(self) -> None:
-        """Answers of the others about each label, where there are labels that differ."""
+    def _suspects(self) -> Answers:
+        """The ridge regression of the labels on all features, its ridge chosen."""
         labels = _labels(self.store)
-        if labels is None or not self._begun("suspects", {}):
-            return
         first, _, alive = self._moments
-        shift = first / max(alive, 1)
-        total = None
-        for sums in self._each("labels", LabelSums(labels, shift)):
-            total = sums if total is None else total + sums
-        if total is None or total.count < 2:
+        total: Sums | None = None
+        if labels is not None:
+            shift = first / max(alive, 1)
+            for sums in self._each("labels", LabelSums(labels, shift)):
+                total = sums if total is None else total + sums
+        if labels is None or total is None or total.count < 2:
             raise ArgumentError("labels: expected at least two samples with label and gradient")
         spectrum = FeatureSpectrum.of_sums(total)
         errors = sum(self._each("ridge", RidgeErrors(labels, spectrum)), torch.zeros(()))
         curve = torch.as_tensor(errors) / (total.count * len(spectrum.label_mean))
-        rho = ridge_at(curve, spectrum.eigenvalues, len(spectrum))
-        self._write("suspects", "answers of the others", Answers(labels, spectrum, rho))
+        return Answers(labels, spectrum, ridge_at(curve, spectrum.eigenvalues, len(spectrum)))
 
     def opened(self) -> Store:
         """The store with its new columns."""
@@ -154,26 +199,11 @@ class _Survey:
             first, second, alive = first + one, second.add_(two), alive + count
         return first, second, alive
 
-    def _begun(self, group: str, identity: dict[str, Any]) -> bool:
-        """Begin or go on with a group of columns; False if all of it is there."""
-        folder = self.store.folder
-        identity = identity | {"rows": len(self.store), "survey": 1}
-        folder.begin_columns(group, identity, replace=True)
-        return not folder.groups.get(group, False)
-
     def _each(self, what: str, question: Callable[..., Result]) -> list[Result] | Any:
         """The answers of all shards, in their order."""
         shards = list(range(len(self.store.rows.shards)))
         found = self._run(what, Asking(self._opener(), question), shards)
         return (result for _, result in ordered(found, shards))
-
-    def _write(self, group: str, what: str, question: Question) -> None:
-        folder = self.store.folder
-        missing = [shard.index for shard in folder.missing_columns(group)]
-        for _ in self._run(what, Asking(self._opener(), question, group), missing):
-            pass
-        folder.refresh()
-        folder.finish_columns(group)
 
     def _run(self, what: str, make: Asking, shards: Sequence[int]) -> Any:
         ranges = self.store.rows.shards

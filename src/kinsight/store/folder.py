@@ -22,7 +22,7 @@ from kinsight.store.entries import Entry, Mark
 from kinsight.store.layout import Segment, Shard
 from kinsight.store.ledger import Ledger
 from kinsight.store.place import Place
-from kinsight.store.record import text
+from kinsight.store.record import digest_of, text
 
 
 class StoreFolder:
@@ -212,6 +212,11 @@ class StoreFolder:
         outputs = self._ledger.form.outputs
         return self._tensor(shard, "whitening").reshape(-1, outputs, outputs)
 
+    def digest(self) -> str:
+        """Of the head and all committed sketches, by their checksums: what an index belongs to."""
+        marks = [entry.sketch.sha256 for entry in self._ledger.committed()]
+        return digest_of({"head": self._ledger.head_digest, "sketches": marks})
+
     def data_of(self, shard: Shard | int) -> str:
         """The digest of the data that a committed shard was made from."""
         return self._ledger.known(shard).data
@@ -231,6 +236,11 @@ class StoreFolder:
             StoreError: no such column, or its group does not cover all rows.
         """
         return self._columns.read(name, self.shards)
+
+    def identity_of(self, group: str) -> dict[str, Any]:
+        """What a group of columns was computed with; empty if there is no such group."""
+        found = self._ledger.contents.groups.get(group)
+        return {} if found is None else found.identity
 
     def begin_columns(self, group: str, identity: dict[str, Any], replace: bool = False) -> None:
         """Begin a further group of columns, or go on with it if its identity is the same.
