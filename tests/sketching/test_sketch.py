@@ -9,8 +9,8 @@ from torch.testing import assert_close
 
 import kinsight as ks
 from kinsight.errors import NonFiniteGradientWarning, SingularOutputWarning
+from kinsight.network.layers import groups
 from kinsight.sketching.law import dimension_for
-from kinsight.sketching.layers import groups
 from sketching.cases import images, kernel
 
 X = images(60)

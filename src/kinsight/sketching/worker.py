@@ -12,9 +12,9 @@ from kinsight.errors import StoreError
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batches
 from kinsight.network.inputs import labels_of
+from kinsight.network.layers import groups
 from kinsight.provenance.data import DataDigest
 from kinsight.sketching.columns import Given, samples_table
-from kinsight.sketching.layers import groups
 from kinsight.sketching.sketcher import Sketched, Sketcher
 from kinsight.store.folder import StoreFolder
 from kinsight.store.layout import Shard
