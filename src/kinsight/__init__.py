@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kinsight.analysis.training import Descent
     from kinsight.analysis.uncertainty import Uncertainty, uncertainty
     from kinsight.kernel.exact_source import ExactSource
+    from kinsight.kernel.explanation import Explanation
     from kinsight.kernel.feature_source import FeatureSource
     from kinsight.kernel.neighbours import Neighbours
     from kinsight.kernel.source import Source
@@ -36,6 +37,7 @@ __all__ = [
     "Density",
     "Descent",
     "ExactSource",
+    "Explanation",
     "FeatureSource",
     "Fit",
     "Neighbours",
@@ -68,6 +70,7 @@ _HOMES = {
     "Density": "kinsight.analysis.density",
     "Descent": "kinsight.analysis.training",
     "ExactSource": "kinsight.kernel.exact_source",
+    "Explanation": "kinsight.kernel.explanation",
     "FeatureSource": "kinsight.kernel.feature_source",
     "Fit": "kinsight.analysis.fit",
     "Neighbours": "kinsight.kernel.neighbours",

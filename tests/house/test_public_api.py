@@ -14,6 +14,7 @@ PUBLIC = {
     "Density",
     "Descent",
     "ExactSource",
+    "Explanation",
     "FeatureSource",
     "Fit",
     "Neighbours",

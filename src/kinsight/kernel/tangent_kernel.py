@@ -14,6 +14,8 @@ from kinsight.kernel.budget import refuse_oversize
 from kinsight.kernel.density import soft_density
 from kinsight.kernel.engine import Engine, Notes
 from kinsight.kernel.exact_source import ExactSource
+from kinsight.kernel.explain import explain
+from kinsight.kernel.explanation import Explanation
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.stream import Combine, all_pairs
 from kinsight.kernel.whitening import Normalization
@@ -164,6 +166,27 @@ class TangentKernel:
         """
         source = self.on(data)
         return source.nearest(None if queries is data else queries, k)
+
+    def explain(self, x: Any, y: Any, *, pairs: str | None = None) -> Explanation:
+        """Why x and y are alike: exact shares of the similarity by layer and by position.
+
+        Args:
+            x, y: one sample each, as batches of one (``data[i:i+1]``); sizes may differ.
+            pairs: a parameter for which the shares of all pairs of positions (T, S) are kept.
+
+        Returns:
+            An :class:`~kinsight.Explanation`; of the shares of :meth:`inner` with
+            ``normalization=None``. Whitening mixes outputs, never positions.
+
+        Cost: D backward passes for each input and 2·D·P operations a position; memory for both
+        gradients of one parameter at a time, 2·D·P numbers of the largest, and T·S for ``pairs``.
+
+        Raises:
+            ArgumentError: several samples, a gradient that is not finite, an unknown parameter,
+                or one without positions for ``pairs``.
+            OutputSizeError: the pairs of positions do not fit the memory budget.
+        """
+        return explain(self.engine, x, y, self.normalization, pairs)
 
     def on(self, data: Any) -> ExactSource:
         """The data as this kernel sees it: the source that analyses work on."""

@@ -1,5 +1,7 @@
 """A parameter that is used several times: its uses add up, factored where they match."""
 
+from collections.abc import Sequence
+
 import torch
 
 from kinsight.tangent.blocks.base import Block
@@ -17,12 +19,17 @@ def add_up(blocks: list[Block]) -> Block:
     if len(outers) == len(blocks) and len(kinds) == 1:
         left = torch.cat([b.left for b in outers], 2)
         right = torch.cat([b.right for b in outers], 3)
-        return Outer(left, right, outers[0].flipped)
+        return Outer(left, right, outers[0].flipped, _uses(outers))
     tables = [b for b in blocks if isinstance(b, Rows)]
     if len(tables) == len(blocks):
         index = torch.cat([b.index for b in tables], 1)
-        return Rows(index, torch.cat([b.right for b in tables], 2), tables[0].height)
+        right = torch.cat([b.right for b in tables], 2)
+        return Rows(index, right, tables[0].height, _uses(tables))
     total = blocks[0].dense()
     for block in blocks[1:]:
         total = total + block.dense()
     return Dense(total)
+
+
+def _uses(blocks: Sequence[Outer | Rows]) -> tuple[int, ...]:
+    return tuple(positions for block in blocks for positions in block.uses)

@@ -82,6 +82,20 @@ class Block(ABC):
         """Σ_d ⟨J_b^d, U^d⟩ for U of shape (D, P): (B,)."""
         return self.dense().flatten(1) @ direction.flatten()
 
+    def by_position(self, direction: Tensor) -> tuple[Tensor, ...]:
+        """Σ_d ⟨J_b^d, U^d⟩ position by position: (B, *positions) for every use of the weight.
+
+        They add up to :meth:`contract`. Empty where J was summed over positions already.
+        """
+        return ()
+
+    def by_pair(self, other: "Block") -> Tensor | None:
+        """Σ_d ⟨J_b^d, J'_c^d⟩ by pairs of positions: (B, C, T, S). None where positions are gone.
+
+        The pairs add up to :meth:`trace_gram`.
+        """
+        return None
+
 
 def row_products(left: Tensor, right: Tensor) -> Tensor:
     """Σ_p a_bdp a'_bep: (B, D, P), (B, E, P) -> (B, D, E) float64.

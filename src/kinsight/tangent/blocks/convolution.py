@@ -1,5 +1,6 @@
 """J of a convolution's weight from the layer's input and output-gradients."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -145,14 +146,28 @@ class Convolution(Block):
         return torch.stack(rows)
 
     def contract(self, direction: Tensor) -> Tensor:
+        total = self.value.new_zeros(len(self.value))
+        for product in self._moved(direction):
+            total += product.flatten(1).sum(1)
+        return total
+
+    def by_position(self, direction: Tensor) -> tuple[Tensor, ...]:
+        total = self.value.new_zeros(len(self.value), *self.delta.shape[3:])
+        for product in self._moved(direction):
+            total += product.sum(1)
+        return (total,)
+
+    def by_pair(self, other: Block) -> Tensor | None:
+        return self.outer().by_pair(other.outer()) if isinstance(other, Convolution) else None
+
+    def _moved(self, direction: Tensor) -> Iterator[Tensor]:
+        """(U^d ∗ input) ∘ δ^d for each d: (B, O, *sizes)."""
         g = self.geometry
         shape = (-1, self.value.shape[1] // g.groups, *g.kernel)
-        total = self.value.new_zeros(len(self.value))
         rank = len(g.kernel)
         for d, flat in enumerate(direction):
             moved = torch.ops.aten.convolution(
                 self.value, flat.reshape(shape), None, g.stride, g.padding, g.dilation, False,
                 [0] * rank, g.groups,
             )  # fmt: skip
-            total += (moved * self.delta[:, d]).flatten(1).sum(1)
-        return total
+            yield moved * self.delta[:, d]

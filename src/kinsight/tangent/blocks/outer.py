@@ -1,6 +1,7 @@
 """Sums of outer products: the form that every matrix product gives, kept factored."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,10 +23,16 @@ class Outer(Block):
     left: Tensor
     right: Tensor
     flipped: bool = False
+    lengths: tuple[int, ...] = ()  # T of each use, where several stand one after the other
 
     @property
     def bytes(self) -> int:
         return self.left.nbytes + self.right.nbytes
+
+    @property
+    def uses(self) -> tuple[int, ...]:
+        """Positions of each use of the weight; they add up to T."""
+        return self.lengths or (self.left.shape[2],)
 
     @property
     def shape(self) -> plan.Shape:
@@ -42,26 +49,25 @@ class Outer(Block):
 
     def flip(self) -> "Outer":
         """The gradient of the transposed weight."""
-        return Outer(self.left, self.right, not self.flipped)
+        return replace(self, flipped=not self.flipped)
 
     def mix(self, weights: Tensor) -> Block:
         weights = weights.to(self.right.dtype)
         if weights.shape[1:] == (1, 1):
-            return Outer(self.left, self.right * weights[..., None, None], self.flipped)
+            return replace(self, right=self.right * weights[..., None, None])
         mixed = (weights @ self.right.flatten(2)).unflatten(2, self.right.shape[2:])
-        return Outer(self.left, mixed, self.flipped)
+        return replace(self, right=mixed)
 
     def peak(self) -> Tensor:
         return largest(self.left) * largest(self.right)
 
     def keep(self, samples: Tensor) -> Block:
-        return Outer(self.left[samples], self.right[samples], self.flipped)
+        return replace(self, left=self.left[samples], right=self.right[samples])
 
     def clean(self, bad: Tensor) -> Block:
         left = self.left.masked_fill(bad[:, None, None, None], 0.0)
-        return Outer(
-            left, self.right.masked_fill(bad[:, None, None, None, None], 0.0), self.flipped
-        )
+        right = self.right.masked_fill(bad[:, None, None, None, None], 0.0)
+        return replace(self, left=left, right=right)
 
     def settled(self, pairs: int) -> Block:
         if plan.dense_is_cheaper(self.shape, pairs):
@@ -72,14 +78,24 @@ class Outer(Block):
         if not isinstance(other, Outer):
             return super().trace_gram(other)
         total = self.left.new_zeros(self.left.shape[0], other.left.shape[0])
+        for product in self._pairs_by_group(other):
+            total += product.sum((2, 3))
+        return total
+
+    def by_pair(self, other: Block) -> Tensor | None:
+        if not isinstance(other, Outer):
+            return None
+        return torch.stack(list(self._pairs_by_group(other))).sum(0)
+
+    def _pairs_by_group(self, other: "Outer") -> Iterator[Tensor]:
+        """⟨a_t, a'_s⟩ Σ_d ⟨δ_t^d, δ'_s^d⟩ within each group: (B, C, T, S)."""
         for g in range(self.left.shape[1]):
             a = pairs(self.left[:, g], other.left[:, g])  # (B, C, T, S)
             ours, theirs = self.right[:, :, g], other.right[:, :, g]  # (B, D, T, O)
             b = pairs(
                 ours.transpose(1, 2).flatten(2), theirs.transpose(1, 2).flatten(2)
             )  # (B, C, T, S)
-            total += (a * b).sum((2, 3))
-        return total
+            yield a * b
 
     def gram(self, other: Block) -> Tensor:
         if not isinstance(other, Outer) or plan.dense_is_cheaper(self.shape, len(other.left)):
@@ -133,13 +149,24 @@ class Outer(Block):
                 part.convolve(left, right, total)
 
     def contract(self, direction: Tensor) -> Tensor:
+        total = self.left.new_zeros(self.left.shape[0])
+        for product in self._moved(direction):
+            total += product.flatten(1).sum(1)
+        return total
+
+    def by_position(self, direction: Tensor) -> tuple[Tensor, ...]:
+        total = self.left.new_zeros(self.left.shape[0], self.left.shape[2])
+        for product in self._moved(direction):
+            total += product.sum((1, 3))
+        return total.split(self.uses, 1)
+
+    def _moved(self, direction: Tensor) -> Iterator[Tensor]:
+        """(a_t U^d) ∘ δ_t^d for each d: (B, G, T, O)."""
         _, groups, _, inputs = self.left.shape
         outputs = self.right.shape[-1]
-        total = self.left.new_zeros(self.left.shape[0])
         for d, flat in enumerate(direction):
             if self.flipped:
                 weight = flat.reshape(groups, outputs, inputs).mT
             else:
                 weight = flat.reshape(groups, inputs, outputs)
-            total += ((self.left @ weight) * self.right[:, d]).flatten(1).sum(1)
-        return total
+            yield (self.left @ weight) * self.right[:, d]

@@ -1,6 +1,6 @@
 """Rows of a table picked by index: the form that embeddings give, kept as (index, gradient)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,12 @@ class Rows(Block):
     index: Tensor
     right: Tensor
     height: int
+    lengths: tuple[int, ...] = ()  # T of each use, where several stand one after the other
+
+    @property
+    def uses(self) -> tuple[int, ...]:
+        """Positions of each use of the table; they add up to T."""
+        return self.lengths or (self.index.shape[1],)
 
     @property
     def bytes(self) -> int:
@@ -29,24 +35,28 @@ class Rows(Block):
 
     def mix(self, weights: Tensor) -> Block:
         mixed = weights.to(self.right.dtype) @ self.right.flatten(2)
-        return Rows(self.index, mixed.unflatten(2, self.right.shape[2:]), self.height)
+        return replace(self, right=mixed.unflatten(2, self.right.shape[2:]))
 
     def peak(self) -> Tensor:
         return largest(self.right)
 
     def keep(self, samples: Tensor) -> Block:
-        return Rows(self.index[samples], self.right[samples], self.height)
+        return replace(self, index=self.index[samples], right=self.right[samples])
 
     def clean(self, bad: Tensor) -> Block:
         right = self.right.masked_fill(bad[:, None, None, None], 0.0)
-        return Rows(self.index, right, self.height)
+        return replace(self, right=right)
 
     def trace_gram(self, other: Block) -> Tensor:
+        product = self.by_pair(other)
+        return super().trace_gram(other) if product is None else product.sum((2, 3))
+
+    def by_pair(self, other: Block) -> Tensor | None:
         if not isinstance(other, Rows):
-            return super().trace_gram(other)
+            return None
         same = self.index[:, None, :, None] == other.index[None, :, None, :]  # (B, C, T, S)
         ours = self.right.transpose(1, 2).flatten(2)  # (B, T, D·O)
-        return (pairs(ours, other.right.transpose(1, 2).flatten(2)) * same).sum((2, 3))
+        return pairs(ours, other.right.transpose(1, 2).flatten(2)) * same
 
     def gram(self, other: Block) -> Tensor:
         if not isinstance(other, Rows):
@@ -72,6 +82,12 @@ class Rows(Block):
         hashing.pick(self.index, self.right, total)
 
     def contract(self, direction: Tensor) -> Tensor:
+        return self._moved(direction).flatten(1).sum(1)
+
+    def by_position(self, direction: Tensor) -> tuple[Tensor, ...]:
+        return self._moved(direction).sum((1, 3)).split(self.uses, 1)
+
+    def _moved(self, direction: Tensor) -> Tensor:
+        """The rows of U that each position picks, times δ_t: (B, D, T, O)."""
         table = direction.unflatten(1, (self.height, self.right.shape[3]))  # (D, V, O)
-        picked = table[:, self.index].transpose(0, 1)  # (B, D, T, O)
-        return (picked * self.right).flatten(1).sum(1)
+        return table[:, self.index].transpose(0, 1) * self.right
