@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 from kinsight import errors
 
 if TYPE_CHECKING:
-    from kinsight import engines
+    from kinsight import baselines, engines
     from kinsight.analysis import smoothing
+    from kinsight.analysis.compare import Comparison, compare
     from kinsight.analysis.denoising import Denoising, denoise
     from kinsight.analysis.density import Density, density
     from kinsight.analysis.fit import Fit, fit
+    from kinsight.analysis.invariance import Invariance, invariance
     from kinsight.analysis.spectrum import Spectrum
     from kinsight.analysis.suspects import Suspects, suspects
     from kinsight.analysis.training import Descent
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Comparison",
     "Coverage",
     "CoverageRow",
     "Denoising",
@@ -40,6 +43,7 @@ __all__ = [
     "Explanation",
     "FeatureSource",
     "Fit",
+    "Invariance",
     "Neighbours",
     "SketchError",
     "Source",
@@ -48,11 +52,14 @@ __all__ = [
     "Suspects",
     "TangentKernel",
     "Uncertainty",
+    "baselines",
+    "compare",
     "denoise",
     "density",
     "engines",
     "errors",
     "fit",
+    "invariance",
     "outputs",
     "sketch",
     "smoothing",
@@ -64,6 +71,7 @@ __all__ = [
 # Where each name lives. It is loaded when first asked for: torch takes seconds to import, and a
 # command that is stopped in the meantime must end without a trace.
 _HOMES = {
+    "Comparison": "kinsight.analysis.compare",
     "Coverage": "kinsight.tangent.coverage",
     "CoverageRow": "kinsight.tangent.coverage",
     "Denoising": "kinsight.analysis.denoising",
@@ -73,6 +81,7 @@ _HOMES = {
     "Explanation": "kinsight.kernel.explanation",
     "FeatureSource": "kinsight.kernel.feature_source",
     "Fit": "kinsight.analysis.fit",
+    "Invariance": "kinsight.analysis.invariance",
     "Neighbours": "kinsight.kernel.neighbours",
     "SketchError": "kinsight.sketching.law",
     "Source": "kinsight.kernel.source",
@@ -81,9 +90,11 @@ _HOMES = {
     "Suspects": "kinsight.analysis.suspects",
     "TangentKernel": "kinsight.kernel.tangent_kernel",
     "Uncertainty": "kinsight.analysis.uncertainty",
+    "compare": "kinsight.analysis.compare",
     "denoise": "kinsight.analysis.denoising",
     "density": "kinsight.analysis.density",
     "fit": "kinsight.analysis.fit",
+    "invariance": "kinsight.analysis.invariance",
     "outputs": "kinsight.network",
     "sketch": "kinsight.sketching.job",
     "smoothing": "kinsight.analysis",
@@ -94,8 +105,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "engines":
-        return import_module("kinsight.engines")
+    if name in ("baselines", "engines"):
+        return import_module(f"kinsight.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'kinsight' has no attribute {name!r}")
     home = import_module(_HOMES[name])

@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"provenance"},
     {"tangent"},
     {"kernel"},
-    {"search", "engines"},
+    {"search", "engines", "baselines"},
     {"store"},
     {"testing", "analysis"},
     {"sketching"},

@@ -8,6 +8,7 @@ import pytest
 import kinsight
 
 PUBLIC = {
+    "Comparison",
     "Coverage",
     "CoverageRow",
     "Denoising",
@@ -17,6 +18,7 @@ PUBLIC = {
     "Explanation",
     "FeatureSource",
     "Fit",
+    "Invariance",
     "Neighbours",
     "SketchError",
     "Source",
@@ -25,11 +27,14 @@ PUBLIC = {
     "Suspects",
     "TangentKernel",
     "Uncertainty",
+    "baselines",
+    "compare",
     "denoise",
     "density",
     "engines",
     "errors",
     "fit",
+    "invariance",
     "outputs",
     "sketch",
     "smoothing",
