@@ -6,6 +6,12 @@ overlap             share of common samples among the k nearest, in [0, 1]
 rank_correlation    are the others in the same order? Spearman, in [−1, 1]
 density_change      N_S of the second less that of the first, in samples
 ==================  =====================================================================
+
+Example:
+    >>> import torch, kinsight as ks
+    >>> source = ks.FeatureSource(torch.tensor([[1.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
+    >>> ks.compare(source, source, k=1).overlap.tolist()
+    [1.0, 1.0, 1.0]
 """
 
 from collections.abc import Sequence
@@ -132,20 +138,18 @@ def compare(
             that both sides know.
 
     Source of alignment: Kornblith et al., ICML 2019.
-
-    Example:
-        >>> import torch, kinsight as ks
-        >>> source = ks.FeatureSource(torch.tensor([[1.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
-        >>> ks.compare(source, source, k=1).overlap.tolist()
-        [1.0, 1.0, 1.0]
     """
     for source in (first, second):
         require_similarity(source)
     sides = Sides(first, second)
-    count = len(sides.fit)
-    check_neighbours(k, count, themselves=True)
-    classes = None if labels is None else _classes(labels, sides.count)
-    alignment = Alignment(count)
+    check_neighbours(k, len(sides.fit), themselves=True)
+    classes = None if labels is None else class_labels(labels, sides.count)
+    return _compared(sides, k, classes)
+
+
+def _compared(sides: Sides, k: int, classes: Tensor | None) -> Comparison:
+    """One walk over the rows of both sides."""
+    alignment = Alignment(len(sides.fit))
     columns = torch.full((4, sides.count), torch.nan, dtype=torch.float64)
     for rows in sides.rows():
         alignment.add(rows)
@@ -204,7 +208,12 @@ def average_ranks(values: Tensor) -> Tensor:
     return ranks.scatter_(1, order, (begin + end).double() / 2)
 
 
-def _classes(labels: Any, count: int) -> Tensor:
+def class_labels(labels: Any, count: int) -> Tensor:
+    """Classes of ``count`` samples, −1 where missing: (N,).
+
+    Raises:
+        ArgumentError: another number of them, or real numbers.
+    """
     targets = read_targets(labels, count, varied=False)
     if targets.kind != "classes":
         raise ArgumentError("labels: expected whole numbers (classes), got real numbers")

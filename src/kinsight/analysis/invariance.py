@@ -2,6 +2,17 @@
 
 k(x, T_φ x) = 1 where the network cannot tell the change, as with an invariance that is built in
 by weight sharing; it falls as 1 − ½ φ² ‖(I − ĝĝᵀ) ∂_φ g‖² / ‖g‖² around φ = 0.
+
+Example:
+    A network that only reads the mean does not see where anything is.
+
+    >>> import torch, kinsight as ks
+    >>> model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+    ...                             torch.nn.Linear(1, 1))
+    >>> turned = ks.invariance(ks.TangentKernel(model), torch.rand(4, 1, 5, 5), "rotation",
+    ...                        strengths=[0, 90])
+    >>> turned.similarity.shape, round(float(turned.mean()[1]), 4)
+    (torch.Size([4, 2]), 1.0)
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
+from kinsight.analysis.compare import class_labels
 from kinsight.analysis.result import Result, new_figure
-from kinsight.analysis.targets import read_targets
 from kinsight.analysis.transforms import FAMILIES, Transform, on_inputs
 from kinsight.checks import one_of, positive
 from kinsight.errors import ArgumentError, DataError
@@ -124,28 +135,11 @@ def invariance(
     Raises:
         ArgumentError: an unknown family, no strengths, a kernel with ``normalization=None``.
         DataError: the transform does not fit the data, or returns another number of samples.
-
-    Example:
-        A network that only reads the mean does not see where anything is.
-
-        >>> import torch, kinsight as ks
-        >>> model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
-        ...                             torch.nn.Linear(1, 1))
-        >>> turned = ks.invariance(ks.TangentKernel(model), torch.rand(4, 1, 5, 5), "rotation",
-        ...                        strengths=[0, 90])
-        >>> turned.similarity.shape, round(float(turned.mean()[1]), 4)
-        (torch.Size([4, 2]), 1.0)
     """
-    if not hasattr(kernel, "similarity") or getattr(kernel, "normalization", "trace") is None:
-        raise ArgumentError(
-            "kernel: expected one with similarity(x, y) that is normalised, a TangentKernel with "
-            f"normalization='whitened' or 'trace' or a baseline, got {type(kernel).__name__}"
-        )
+    _require_similarity(kernel)
     change, chosen, name, unit = _family(transform, strengths)
     batches = Batches(data)
-    targets = None if labels is None else read_targets(labels, len(batches), varied=False)
-    if targets is not None and targets.kind != "classes":
-        raise ArgumentError("labels: expected whole numbers (classes), got real numbers")
+    classes = None if labels is None else class_labels(labels, len(batches))
     rows = []
     for piece in batches.pieces(positive("batch_size", batch_size)):
         copies = [_changed(change, piece.batch, strength) for strength in chosen]
@@ -153,8 +147,15 @@ def invariance(
         values = kernel.similarity(piece.batch, together)  # (B, F·B)
         values = values.reshape(len(values), len(chosen), len(values))
         rows.append(values.diagonal(dim1=0, dim2=2).T)  # (B, F)
-    classes = None if targets is None else targets.index
     return Invariance(torch.cat(rows), classes, chosen, name, unit)
+
+
+def _require_similarity(kernel: Any) -> None:
+    if not hasattr(kernel, "similarity") or getattr(kernel, "normalization", "trace") is None:
+        raise ArgumentError(
+            "kernel: expected one with similarity(x, y) that is normalised, a TangentKernel with "
+            f"normalization='whitened' or 'trace' or a baseline, got {type(kernel).__name__}"
+        )
 
 
 def _family(

@@ -1,4 +1,12 @@
-"""Centred kernel alignment: how much two networks, layers or similarities agree on all pairs."""
+"""Centred kernel alignment: how much two networks, layers or similarities agree on all pairs.
+
+Example:
+    >>> import torch, kinsight as ks
+    >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    >>> turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]])
+    >>> round(ks.baselines.cka(x, 3 * x @ turn + 1), 6)
+    1.0
+"""
 
 from typing import Any
 
@@ -33,13 +41,6 @@ def cka(first: Any, second: Any, *, unbiased: bool = False) -> float:
 
     Sources: Kornblith et al., "Similarity of neural network representations revisited", ICML
     2019; unbiased: Song et al., JMLR 2012; Nguyen, Raghu, Kornblith, ICLR 2021.
-
-    Example:
-        >>> import torch, kinsight as ks
-        >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
-        >>> turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]])
-        >>> round(ks.baselines.cka(x, 3 * x @ turn + 1), 6)
-        1.0
     """
     sides = Sides(first, second)
     least = 4 if unbiased else 2
