@@ -21,7 +21,7 @@ from kinsight.network.batches import Batches, Piece, batch_length
 from kinsight.network.function import NetworkFunction
 from kinsight.network.guards import check_cancellation, check_mode, check_samples
 from kinsight.network.outputs import Loss
-from kinsight.tangent.blocks import Block, Dense
+from kinsight.tangent.blocks import Block, Dense, Taps
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.coverage import Coverage, CoverageRow
 from kinsight.tangent.features import Features
@@ -262,7 +262,7 @@ def _counted(samples: int) -> str:
 def dense_if_cheaper(block: Block) -> Block:
     """The gradient written out where K(x,x) needs it so, for one more use of it."""
     form = block.settled(1)
-    return form if isinstance(form, Dense) else block
+    return form if isinstance(form, Dense | Taps) else block
 
 
 def _widest(engine: Engine) -> int:

@@ -35,7 +35,7 @@ from kinsight.store.folder import StoreFolder
 from kinsight.store.layout import RECORD, Segment
 from kinsight.store.place import Place
 
-_LOOKED_AT = 64  # samples among which the error is measured
+_LOOKED_AT, _FEW = 64, 8  # samples among which the error is measured, and at once
 _DEFAULT = 2048  # S of a new store
 _AUTO = 0.02  # wanted error where dim="auto" says none
 Dimension = int | Literal["auto"] | None
@@ -190,7 +190,7 @@ class Job:
         if dim == "auto":
             dim = dimension_for(exact, _AUTO if wanted.error is None else wanted.error)
         sketcher = Sketcher(self.kernel, dim, wanted.seed, keep)
-        pieces = [sketcher(piece) for piece in few.pieces(_LOOKED_AT)]
+        pieces = [sketcher(piece) for piece in few.pieces(_FEW)]
         looked = Sketcher(self.kernel, dim, wanted.seed, keep)  # its notes are those of the data
         phi = torch.cat([p.phi for p in pieces]).half().float()
         return looked, measured(exact, phi, torch.cat([p.sketch_norm for p in pieces]))

@@ -74,7 +74,13 @@ class RuleContract(ABC):
         capture = Capture(function)
         ours, theirs = capture(self._batch(5, 1)), capture(self._batch(4, 2))
         for name, block in ours.blocks.items():
-            self._same_as_dense(block, theirs.blocks.get(name, block))
+            other = theirs.blocks.get(name, block)
+            self._same_as_dense(block, other)
+            for pairs in (1, 10**6):
+                form = block.settled(pairs)
+                if form is not block:
+                    self._same_as_dense(form, other.settled(pairs))
+                    self._same_as_dense(form, Dense(other.dense()))
 
     def _same_as_dense(self, block: Block, other: Block) -> None:
         dense, target = Dense(block.dense()), Dense(other.dense())

@@ -6,6 +6,7 @@ from kinsight.tangent.blocks.convolution import Convolution, Geometry, patches
 from kinsight.tangent.blocks.dense import Dense, Joined
 from kinsight.tangent.blocks.outer import Outer
 from kinsight.tangent.blocks.rows import Rows
+from kinsight.tangent.blocks.taps import Taps
 
 __all__ = [
     "Block",
@@ -15,6 +16,7 @@ __all__ = [
     "Joined",
     "Outer",
     "Rows",
+    "Taps",
     "add_up",
     "patches",
 ]

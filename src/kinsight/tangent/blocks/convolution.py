@@ -114,21 +114,22 @@ class Convolution(Block):
 
     def settled(self, pairs: int) -> Block:
         if plan.dense_is_cheaper(self.shape, pairs):
-            return Dense(self.dense())
+            return self.written_out()
         return self.outer()
 
     def sketchable(self, dim: int) -> Block:
-        if not plan.scattering_is_cheaper(self.shape, dim):
-            return self.outer()
+        cheaper = plan.scattering_is_cheaper(self.shape, dim)
+        return self.written_out() if cheaper else self.outer()
+
+    def written_out(self) -> Block:
+        """Every entry of the gradient, in the order in which that is cheapest."""
         g = self.geometry
         if g.groups > 1 or any(step > 1 for step in g.stride):
             return Dense(self.dense())
         return Taps.of(self.value, self.delta, g.kernel, g.padding, g.dilation)
 
     def own_gram(self) -> Tensor:
-        if plan.dense_is_cheaper(self.shape, 1):
-            return super().own_gram()
-        return self.outer().own_gram()
+        return self.settled(1).own_gram()
 
     def summed(self) -> Tensor:
         weight = self.value.new_empty(

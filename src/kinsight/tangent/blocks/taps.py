@@ -3,10 +3,12 @@
 With stride 1, the input that all output positions see through one row of the kernel is a view of
 the padded input, once the kernel's columns are copied side by side. So a k×k kernel costs k
 copies of the input in place of k². The price is that entries lie tap-major, not as the parameter
-does; norms do not care, and a sketch finds their buckets in that order.
+does; inner products do not care, and a sketch finds their buckets in that order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
 
 import torch
@@ -14,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinsight.tangent.blocks.base import Block, row_products
-from kinsight.tangent.blocks.dense import Dense
 from kinsight.tangent.hashing import Hash
 
 _CHUNK = 1 << 23  # bytes of copied input at a time: they stay in the cache
@@ -58,7 +59,11 @@ class Taps(Block):
         return value.permute(1, 2, 3, 5, 0, 4).flatten(2)
 
     def mix(self, weights: Tensor) -> Block:
-        return Dense(self.dense()).mix(weights)
+        weights = weights.to(self.value.dtype)
+        if weights.shape[1:] == (1, 1):
+            return replace(self, value=self.value * weights[..., None])
+        mixed = weights @ self.value.flatten(3)
+        return replace(self, value=mixed.unflatten(3, self.value.shape[3:]))
 
     def keep(self, samples: Tensor) -> Block:
         return Taps(self.value[:, samples], self.taps)
@@ -69,9 +74,44 @@ class Taps(Block):
     def peak(self) -> Tensor:
         return self.value.abs().amax((0, 2, 3, 4))
 
+    def trace_gram(self, other: Block) -> Tensor:
+        if not self._alike(other):
+            return super().trace_gram(other)
+        return sum_of(a.flatten(1) @ b.flatten(1).T for a, b in self._with(other))
+
+    def gram(self, other: Block) -> Tensor:
+        if not self._alike(other):
+            return super().gram(other)
+        shape = (*self.value.shape[1:3], *other.value.shape[1:3])  # type: ignore[attr-defined]
+        pairs = ((a.flatten(0, 1).flatten(1), b.flatten(0, 1).flatten(1)) for a, b in
+                 self._with(other))  # fmt: skip
+        return sum_of(a @ b.T for a, b in pairs).reshape(shape).transpose(1, 2)
+
     def own_gram(self) -> Tensor:
         rows = (part.flatten(2) for part in self.value)
-        return torch.stack([row_products(row, row) for row in rows]).sum(0)
+        return sum_of(row_products(row, row) for row in rows)
+
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        mixing = weights.to(self.value.dtype).transpose(0, 1).flatten(1)  # (D', B·D)
+        rows = [mixing @ part.flatten(0, 1).flatten(1) for part in self.value]
+        mixed = torch.stack(rows).unflatten(2, self.value.shape[3:])  # (K, D', O, R·C)
+        return Taps(mixed[:, None], self.taps).dense()[0]
+
+    def contract(self, direction: Tensor) -> Tensor:
+        first, _, _, outputs, _ = self.value.shape
+        by_tap = direction.reshape(len(direction), outputs, -1, first, self.taps // first)
+        by_tap = by_tap.permute(3, 0, 1, 4, 2).flatten(1)  # (K, D·O·R·C)
+        return sum_of(part.flatten(1) @ row for part, row in zip(self.value, by_tap, strict=True))
+
+    def _alike(self, other: Block) -> bool:
+        """Whether the other has its entries in the same order."""
+        if not isinstance(other, Taps) or self.taps != other.taps:
+            return False
+        ours, theirs = self.value.shape, other.value.shape
+        return ours[0] == theirs[0] and ours[3:] == theirs[3:]
+
+    def _with(self, other: Block) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self.value, other.value, strict=True)  # type: ignore[attr-defined]
 
     def sketch(self, hashing: Hash, total: Tensor) -> None:
         first, _, _, rows, width = self.value.shape
@@ -82,6 +122,11 @@ class Taps(Block):
         order = order.reshape(-1, first, rest).permute(1, 2, 0).flatten(1)  # (K, R·C)
         for part, columns in zip(self.value, order, strict=True):
             hashing.of_columns(columns).scatter(part.flatten(2), total)
+
+
+def sum_of(parts: Iterable[Tensor]) -> Tensor:
+    """Σ of tensors of one shape."""
+    return reduce(torch.add, parts)
 
 
 def _columns(
