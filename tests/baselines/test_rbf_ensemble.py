@@ -89,6 +89,33 @@ def test_a_sample_set_apart_is_nan_and_nobodys_neighbour(make) -> None:
     assert 5 not in source.nearest(k=COUNT - 2).indices[torch.arange(COUNT) != 5]
 
 
+def test_given_similarities_are_a_source() -> None:
+    gram = ensemble().similarity(pictures())
+    source = baselines.SimilaritySource(gram)
+    torch.testing.assert_close(source.gram(), gram)
+    torch.testing.assert_close(source.moments(2), gram.double().square().sum(1))
+    assert torch.equal(source.nearest(gram[:3], k=1).indices[:, 0], torch.arange(3))
+    assert ks.compare(source, ensemble().on(pictures()), k=3).alignment == pytest.approx(1)
+    gram[4], gram[:, 4] = torch.nan, torch.nan
+    assert baselines.SimilaritySource(gram).non_finite().tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda gram: gram[:2], "shape"),
+        (lambda gram: gram.long(), "int64"),
+        (lambda gram: gram + torch.arange(3.0) / 10, "symmetric"),
+        (lambda gram: 2 * gram, "1 with itself"),
+        (lambda gram: gram.masked_fill(torch.eye(3).roll(1, 0) == 1, torch.nan), "symmetric"),
+        (lambda gram: gram.masked_fill(gram == 0, torch.nan), "whole rows"),
+    ],
+)
+def test_what_are_no_similarities_is_refused(change, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        baselines.SimilaritySource(change(torch.eye(3)))
+
+
 def test_a_member_in_which_a_sample_is_dead_counts_zero() -> None:
     dead = ks.FeatureSource(torch.tensor([[0.0], [1.0]]))
 
@@ -115,6 +142,8 @@ def test_what_cannot_be_done_is_said() -> None:
         baselines.RBF(width=-1.0)
     with pytest.raises(ArgumentError, match="with features"):
         baselines.RBF(baselines.RBF())
+    with pytest.raises(ArgumentError, match=r"shape \(Q, 2\)"):
+        baselines.SimilaritySource(torch.eye(2)).nearest(torch.eye(3), k=1)
     with pytest.raises(ArgumentError, match="at least one"):
         baselines.Ensemble([])
     with pytest.raises(ArgumentError, match="got Linear"):

@@ -12,12 +12,14 @@
 ======================  ==========================================================================
 
 Each has ``on(data)``, a source for every analysis, and ``similarity(x, y)``, as the kernel has.
-``cka(a, b)`` compares two of them on the same data.
+``cka(a, b)`` compares two of them on the same data; ``SimilaritySource(matrix)`` takes
+similarities that somebody has already, such as people's judgements.
 """
 
 from kinsight.baselines.baseline import Baseline, FeatureBaseline
 from kinsight.baselines.cka import cka
 from kinsight.baselines.ensemble import Ensemble
+from kinsight.baselines.given import SimilaritySource
 from kinsight.baselines.inputs import Inputs
 from kinsight.baselines.layers import LastLayer, Layer, Logits
 from kinsight.baselines.perceptual import Perceptual, Style
@@ -33,6 +35,7 @@ __all__ = [
     "Layer",
     "Logits",
     "Perceptual",
+    "SimilaritySource",
     "Style",
     "cka",
 ]
