@@ -1,9 +1,9 @@
 """Where a layer's positions lie on its input: maps of shares spread over pixels or tokens.
 
 Every position hands its whole share on to the places around its own, so that sums stay what they
-are. Positions are matched with places evenly, first to first and last to last, as a convolution
-with "same" padding lays them; a position of a deep layer sees far more than that (its receptive
-field), and layers without padding are shown stretched by the border that they lose.
+are. Positions are matched with places evenly, border to border, as convolutions lay them that pad
+their input by half a kernel; those without padding are shown stretched by the border they lose. A
+position of a deep layer sees far more than where it is shown (its receptive field).
 """
 
 from collections.abc import Iterable
