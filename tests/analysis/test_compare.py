@@ -146,6 +146,16 @@ def test_the_exact_kernel_of_two_networks_beside_a_baseline() -> None:
     assert 0 < with_baseline.alignment < 1
 
 
+def test_a_store_is_compared_with_the_kernel_it_was_made_from(tmp_path) -> None:
+    x = torch.randn(COUNT, 5, generator=torch.Generator().manual_seed(0))
+    kernel = ks.TangentKernel(torch.nn.Linear(5, 1))
+    store = ks.sketch(kernel, x, tmp_path / "run", dim=2048, progress=False)
+    found = ks.compare(kernel.on(x), store, k=5)
+    assert found.alignment > 0.99
+    assert float(found.rank_correlation.mean()) > 0.97
+    assert float(found.overlap.mean()) > 0.8
+
+
 def test_means_by_class_table_summary_and_figure() -> None:
     x, y = views()
     labels = torch.arange(COUNT) % 3 - 1  # −1: missing
