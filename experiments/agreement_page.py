@@ -203,7 +203,7 @@ def figure(report: dict) -> None:
         right.plot([middle], [place], "o", color=colour)
     right.axvline(100 * report["chance"], color="#b2182b", linestyle="--", linewidth=1)
     right.set_yticks(range(len(found)), list(found))
-    right.set_xlabel("same key word among the 10 nearest, % (dashed: chance)")
+    right.set_xlabel("same key word among the 10 nearest, %\n(dashed: chance)")
     for axes in (left, right):
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
