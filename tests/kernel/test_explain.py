@@ -207,8 +207,12 @@ def test_errors_say_what_to_do() -> None:
         ours.explain(x, y, pairs="up.weight")
     with pytest.raises(ArgumentError, match="matches none"):
         explained.heat(layers="unknown.*")
-    with pytest.raises(ArgumentError, match="matches none"):
-        explained.layer("unknown")
+    for unknown in ("unknown", "plain.*"):
+        with pytest.raises(ArgumentError, match="name of a parameter"):
+            explained.layer(unknown)
+    for unfit in (6, (), (6, 0), "66"):
+        with pytest.raises(ArgumentError, match="size"):
+            explained.heat(size=unfit)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="side"):
         explained.heat("z")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="skip"):

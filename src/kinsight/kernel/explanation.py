@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinsight.checks import one_of
 from kinsight.errors import ArgumentError
-from kinsight.kernel.placing import Size, place, refuse_placeless, size_of
+from kinsight.kernel.placing import Size, checked, place, refuse_placeless, size_of
 from kinsight.kernel.whitening import Normalization
 from kinsight.network.layers import groups
 
@@ -84,7 +84,10 @@ class Explanation:
         Raises:
             ArgumentError: no such parameter.
         """
-        return self._chosen([name])[0]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ArgumentError(f"expected the name of a parameter ({self._some()}), got {name!r}")
 
     def groups(self) -> dict[str, float]:
         """Shares added up by groups of layers: the first parts of names in which they differ."""
@@ -118,12 +121,12 @@ class Explanation:
             skip: positions at the head of a row that have no place, such as a class token.
 
         Raises:
-            ArgumentError: an unknown side or layer, or an input without places.
+            ArgumentError: an unknown side or layer, an unfit size, or an input without places.
         """
         one_of("side", side, ("x", "y"))
         if skip < 0:
             raise ArgumentError(f"skip: expected a number of positions, got {skip!r}")
-        size = self._size(side) if size is None else tuple(size)
+        size = self._size(side) if size is None else checked(size)
         if size is None:
             refuse_placeless(self._input(side))
         grids = {tuple(m.shape) for one in self.layers if one.grid for m in one.positions(side)}
@@ -173,9 +176,12 @@ class Explanation:
         asked = [patterns] if isinstance(patterns, str) else list(patterns)
         for pattern in asked:
             if not any(fnmatchcase(layer.name, pattern) for layer in self.layers):
-                some = ", ".join(layer.name for layer in self.layers[:4])
                 raise ArgumentError(
-                    f"layers: expected names or globs of parameters ({some}, …), got {pattern!r}, "
-                    "which matches none"
+                    f"layers: expected names or globs of parameters ({self._some()}), got "
+                    f"{pattern!r}, which matches none"
                 )
         return [one for one in self.layers if any(fnmatchcase(one.name, p) for p in asked)]
+
+    def _some(self) -> str:
+        more = ", …" if len(self.layers) > 4 else ""
+        return ", ".join(layer.name for layer in self.layers[:4]) + more

@@ -6,7 +6,7 @@ their input by half a kernel; those without padding are shown stretched by the b
 position of a deep layer sees far more than where it is shown (its receptive field).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._pytree import tree_flatten
 
+from kinsight.checks import positive
 from kinsight.errors import ArgumentError
 
 _FEW_CHANNELS = 4  # an image has at most so many where the network reads channels last
@@ -89,6 +90,13 @@ def size_of(batch: Any, maps: Iterable[Size]) -> Size | None:
         return tuple(value.shape[1:-1] if channels_last(value) else value.shape[2:])
     found = {(n,) for n in value.shape[1:]} & set(maps)
     return found.pop() if len(found) == 1 else None
+
+
+def checked(size: Size) -> Size:
+    """``size`` as whole numbers of at least 1, one for each axis."""
+    if not isinstance(size, Sequence) or isinstance(size, str) or not size:
+        raise ArgumentError(f"size: expected numbers of places such as (32, 32), got {size!r}")
+    return tuple(positive("size", places) for places in size)
 
 
 def refuse_placeless(batch: Any) -> NoReturn:
