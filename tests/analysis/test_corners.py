@@ -35,7 +35,7 @@ def test_the_spread_of_labels_does_not_depend_on_where_zero_is(offset: float) ->
 
 def test_values_that_are_no_similarities_are_refused_and_never_cut() -> None:
     source = exact(normalization=None)[0]
-    raw = ks.TangentKernel(source._engine.function.model).inner(inputs())
+    raw = ks.TangentKernel(source.engine.function.model).inner(inputs())
     torch.testing.assert_close(source.gram(), raw, rtol=1e-5, atol=1e-4)
     labels = torch.arange(COUNT) % 2
     for call in (

@@ -175,10 +175,10 @@ def test_a_shard_is_made_again_only_from_what_it_was_made_from(run: Path) -> Non
     before = content(run)
     flip(run / "sketch" / "shard-000002.arrow")
     refused("sketched with another model than came now", "repair", "run", "--from", "own:other")
-    refused("samples are not those of own:plain", "repair", "run", "--from", "own:plain")
+    refused("columns are not those of own:plain", "repair", "run", "--from", "own:plain")
     refused("no module 'yours'", "repair", "run", "--from", "yours:trained")
     Path("changed.py").write_text(Path("own.py").read_text().replace('"cat"', '"cow"'))
-    refused("came out differently", "repair", "run", "--from", "changed.py:trained")
+    refused("labels .* not those of changed", "repair", "run", "--from", "changed.py:trained")
     done("repair", "run", "--from", "own:trained")
     assert content(run) == before
 
@@ -196,7 +196,7 @@ def test_merged_stores_and_the_repair_of_one(beside: Path, damaged: str) -> None
     named = '{"model": network(), "data": data(25, 2), "names": ["n"] * 25}'
     changed = Path("own.py").read_text().replace("network(), data(25, 2)", named)
     Path("changed.py").write_text(changed)
-    refused("samples/shard-000003.*id is", "repair", "whole", "--from", "changed.py:plain_too")
+    refused("ids, .* are not those of changed", "repair", "whole", "--from", "changed.py:plain_too")
     refused("rows 46 to 54 .* not those of own:plain:", "repair", "whole", "--from", "own:plain")
     done("repair", "whole", "--from", "own:plain_too")
     assert content(Path("whole")) == before

@@ -74,9 +74,70 @@ def test_what_is_refused(store: ks.Store, tmp_path: Path) -> None:
         store.nearest([1], 3, rerank=kernel(), data=DATA[:50])
     with pytest.raises(StoreError, match="model"):
         store.nearest(DATA[:2], 3, kernel=kernel(2))
+    with pytest.raises(StoreError, match="model"):
+        store.nearest([1], 3, rerank=kernel(2).on(DATA))
+    with pytest.raises(StoreError, match="other samples than data= has"):
+        store.nearest([1], 3, rerank=kernel(), data=images(200, seed=9))
+    with pytest.raises(ArgumentError, match="rerank=kernel beside it"):
+        store.nearest([1], 3, data=DATA)
+    with pytest.raises(ArgumentError, match="0 to 199"):
+        store.nearest([-1], 3)
+    with pytest.raises(ArgumentError, match="numbers of stored samples"):
+        ks.uncertainty(store, torch.randn(2, store.rows.dim))
+    with pytest.raises(ArgumentError, match="0 to 199"):
+        store.similarity([True, False], 0)
+    with pytest.raises(ArgumentError, match=r"kinsight\.Store"):
+        ks.survey("folder")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="TangentKernel"):
+        ks.sketch(kernel().function.model, DATA, tmp_path / "x")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="at most 199"):
         store.nearest([1], 200)
     with pytest.raises(ArgumentError, match="0 to 199"):
         store.similarity(0, 200)
     with pytest.raises(StoreError):
         ks.Store(tmp_path / "nothing")
+
+
+def test_inputs_that_are_whole_numbers_are_inputs_where_a_kernel_says_so(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(20, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1))
+    ours, tokens = ks.TangentKernel(model.eval()), torch.arange(20).repeat(3)
+    store = ks.sketch(ours, tokens, tmp_path / "run", dim=512)
+    found = store.nearest(torch.tensor([7, 8]), 3, kernel=ours)
+    assert [set(row) for row in found.indices.tolist()] == [{7, 27, 47}, {8, 28, 48}]
+
+
+def test_an_index_of_the_store_and_what_it_belongs_to(tmp_path: Path) -> None:
+    pytest.importorskip("faiss", reason="optional: pip install 'kinsight[faiss]'")
+    store = ks.sketch(kernel(), DATA, tmp_path / "run", dim=256)
+    assert store.build_index(recall=0.9).recall >= 0.9
+    exact, found = store.nearest([3, 5], 5), store.nearest([3, 5], 5, index=True)
+    assert (found.indices == exact.indices).float().mean() > 0.7
+    ranked = store.nearest([3], 5, index=True, rerank=kernel(), data=DATA)
+    assert ranked.indices[0, 0] == store.nearest([3], 5, rerank=kernel(), data=DATA).indices[0, 0]
+    with pytest.raises(ArgumentError, match="0 to 199"):
+        store.nearest([-1], 5, index=True)
+    ks.sketch(kernel(), images(20, seed=4), tmp_path / "run", append=True)
+    with pytest.raises(StoreError, match="open it anew"):
+        store.build_index()
+    with pytest.raises(StoreError, match="another store"):
+        ks.Store(tmp_path / "run").nearest([3], 5, index=True)
+
+
+def test_squares_of_sketches_that_are_nearly_exact_are_not_corrected_too_much(
+    tmp_path: Path,
+) -> None:
+    ours = ks.TangentKernel(torch.nn.Linear(30, 1))
+    data = torch.randn(1000, 30, generator=torch.Generator().manual_seed(0))
+    store = ks.sketch(ours, data, tmp_path / "run", dim=2048)
+    exact = ks.density(ours.on(data), "square").score
+    assert (ks.density(store, "square").score - exact).abs().mean() < 0.02 * exact.mean()
+
+
+def test_places_in_the_plane(store: ks.Store) -> None:
+    places = store.map()
+    assert places.shape == (200, 2)
+    kinds = torch.arange(200) % 5  # five kinds of images: nearer to their own than to others
+    means = torch.stack([places[kinds == c].mean(0) for c in range(5)])
+    spread = torch.stack([places[kinds == c].std(0) for c in range(5)]).mean()
+    assert torch.pdist(means).mean() > spread

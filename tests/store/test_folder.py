@@ -178,7 +178,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     for head in ({}, {"sketch": {"dim": 0}, "plan": {"shard_rows": 1}}, {"x": float("nan")}):
         with pytest.raises(StoreError):
             StoreFolder.create(tmp_path / "other", head)
-    with pytest.raises(StoreError, match="expected a file"):
+    with pytest.raises(StoreError, match="expected a store of sketches"):
         StoreFolder.open(tmp_path / "nothing")
 
 

@@ -60,10 +60,8 @@ def sketch_command(
     append: Append = False,
     fresh: Fresh = False,
 ) -> None:
-    """Keep a few thousand numbers a sample that compare as its gradient does: any number of rows.
-
-    Names, labels and columns go along, pictures do not. Once stopped, the same command goes on.
-    """
+    """Keep a few thousand numbers a sample that compare as its gradient does, for any number of
+    rows. Names, labels and columns go along, pictures do not. Once stopped, it goes on."""
     with ending(lambda: kept(out, fresh)):
         from kinsight.cli.store_words import sketched_text
         from kinsight.run.sketched import Target, sketch_target

@@ -209,7 +209,11 @@ def _repaired(run: str, source: str | None, device: str | None) -> tuple[list["D
             raise
         rows = ", ".join(f"{s.start:,} to {s.stop - 1:,}" for s in lost[:5])
         more = " …" if len(lost) > 5 else ""
-        given = f", whose samples are not those of {source}" if source is not None else ""
+        given = (
+            f", whose samples, ids, labels or columns are not those of {source}"
+            if source is not None
+            else ""
+        )
         raise StoreError(
             f"{named(run)}: rows {rows}{more} are damaged{given}: they must be sketched again, "
             "with --from MODULE:CALLABLE, the function that returned them and the network. What "

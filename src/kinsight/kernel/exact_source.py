@@ -24,7 +24,7 @@ class ExactSource(Source):
     """
 
     def __init__(self, engine: Engine, data: Any, normalization: Normalization):
-        self._engine = engine
+        self.engine = engine
         self._data: Batches = engine.read(data)
         self._notes = Notes()
         self._own: tuple[Tensor, Tensor, Tensor] | None = None
@@ -43,7 +43,7 @@ class ExactSource(Source):
     @property
     def dimension(self) -> int:
         """D: number of outputs."""
-        return self._engine.outputs
+        return self.engine.outputs
 
     @property
     def samples(self) -> Batches:
@@ -56,7 +56,7 @@ class ExactSource(Source):
 
     def other(self, data: Any) -> "ExactSource":
         """Other data, seen through the same kernel."""
-        return ExactSource(self._engine, data, self.normalization)
+        return ExactSource(self.engine, data, self.normalization)
 
     def watch(self, on_samples: Callable[[int], None] | None) -> None:
         """Have ``on_samples`` told how many samples went through the network, as they do."""
@@ -81,11 +81,11 @@ class ExactSource(Source):
         if self._own is None:
             norms, ranks, outputs = [], [], []
             notes = Notes()
-            for _, _, features, own in self._engine.raw(self._data, notes):
+            for _, _, features, own in self.engine.raw(self._data, notes):
                 norms.append(own.trace.sqrt().masked_fill(own.bad, torch.nan))
                 ranks.append(own.rank)
                 outputs.append(features.values)
-            self._engine.tell(notes, inverted=False)
+            self.engine.tell(notes, inverted=False)
             dtype = outputs[0].dtype
             self._own = (
                 torch.cat(norms).to("cpu", dtype),
@@ -102,7 +102,7 @@ class ExactSource(Source):
         Cost: N·M products of the features; both sets swept once for every half memory budget of
         rows. NaN where a sample is set apart.
         """
-        theirs = None if reference is None else self._engine.read(reference)
+        theirs = None if reference is None else self.engine.read(reference)
         yield from self._stream(self._data, theirs, self.normalization, self._combined, first)
 
     def against(self, columns: Tensor) -> Iterator[Block]:
@@ -116,7 +116,7 @@ class ExactSource(Source):
 
     def influences(self, queries: Any = None) -> Iterator[Block]:
         """K(x_j, q) K(q, q)⁺: rows are queries, columns samples; values (B, C, D, D)."""
-        ours = self._data if queries is None else self._engine.read(queries)
+        ours = self._data if queries is None else self.engine.read(queries)
         yield from self._stream(ours, self._data, None, influence)
 
     @property
@@ -131,7 +131,7 @@ class ExactSource(Source):
         combination: Combine,
         first: int = 0,
     ) -> Iterator[Block]:
-        engine, notes = self._engine, Notes()
+        engine, notes = self.engine, Notes()
 
         def sweep(data: Batches) -> Sweep:
             return lambda a, b: engine.ready(data, notes, normalization, a, b)
@@ -147,10 +147,10 @@ class ExactSource(Source):
 
         Weight decay pulls f(x) by −λ J(x) θ. Cost: one sweep.
         """
-        chosen = self._engine.function.selection.chosen
+        chosen = self.engine.function.selection.chosen
         theta = {name: _real(p.detach()).reshape(1, -1) for name, p in chosen.items()}
         rows = []
-        for _, _, features, own in self._engine.raw(self._data, Notes()):
+        for _, _, features, own in self.engine.raw(self._data, Notes()):
             total = torch.zeros_like(features.values, dtype=torch.float64)
             for d in range(total.shape[1]):
                 pick = torch.zeros(len(total), 1, total.shape[1], dtype=torch.float64)
@@ -164,17 +164,17 @@ class ExactSource(Source):
     @property
     def batch_size(self) -> int:
         """Samples that go through the network at once."""
-        return self._engine.batch_size
+        return self.engine.batch_size
 
     def footprint(self) -> int:
         """Bytes that one sample takes while pairs are compared. Cost: two samples' features."""
         stop = min(2, len(self))
-        held = list(self._engine.ready(self._data, Notes(), self.normalization, 0, stop))
+        held = list(self.engine.ready(self._data, Notes(), self.normalization, 0, stop))
         return max(1, sum(batch.bytes for batch in held) // stop)
 
     def cross(self, other: Any) -> Tensor:
         """Similarity of every sample with every sample of ``other``: (N, M)."""
-        result = torch.empty(len(self), len(Batches(other)), dtype=self._engine.function.dtype)
+        result = torch.empty(len(self), len(Batches(other)), dtype=self.engine.function.dtype)
         for block in self.blocks(reference=other):
             result[block.rows, block.columns] = block.values.to(result.dtype)
         return result
@@ -187,8 +187,8 @@ class ExactSource(Source):
         if order != 1:
             return super().moments(order)
         notes = Notes()
-        result = soft_density(self._engine, self._data, None, self.normalization, notes)
-        self._engine.tell(notes, self.normalization == "whitened")
+        result = soft_density(self.engine, self._data, None, self.normalization, notes)
+        self.engine.tell(notes, self.normalization == "whitened")
         return result.cpu().double()
 
     def nearest(self, queries: Any = None, k: int = 10) -> Neighbours:

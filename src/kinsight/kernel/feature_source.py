@@ -172,7 +172,7 @@ class FeatureSource(Source):
             yield Block(rows, slice(0, len(theirs)), values)
 
 
-def unbiased_square(total: Tensor, alive: Tensor, dim: int, count: int | None = None) -> Tensor:
+def unbiased_square(total: Tensor, alive: Tensor, dim: float, count: int | None = None) -> Tensor:
     """Σ_j k_ij² from Σ_j k̂_ij² of cosines of sketches with ``dim`` numbers: (N,).
 
     E k̂² = k² + (1 − k²)(1 − 2k²)/S, but a sample with itself has 1: right up to 2k⁴/S a pair.

@@ -22,15 +22,13 @@ from kinsight.run.labels import Labels, read_labels
 from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.tables import COMPUTED, DISPLAYED
 from kinsight.run.target import load_target
-from kinsight.sketching.columns import Given
+from kinsight.sketching.columns import SURVEYED, Given
 from kinsight.sketching.job import sketch
 from kinsight.sketching.store import Store
 from kinsight.store.record import mapping, sequence
 
 CLASS, TEXT = "class", "text"  # columns beside those of every store: the label's name, a text
-# Names that analyses of a store give to columns, beside those of a run.
-_SURVEYED = ("density_square", "map_x", "map_y", "neighbours", "similarity", "label_off")
-_TAKEN = {*COMPUTED, *DISPLAYED, *_SURVEYED, CLASS, TEXT}
+_TAKEN = {*COMPUTED, *DISPLAYED, *SURVEYED, CLASS, TEXT}
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,8 @@ def sketch_target(target: Target, out: str, engine: Engine, **options: Any) -> S
         out = str(Path(out).expanduser().absolute())  # workers may be in another folder
     return sketch(
         kernel_for(subject, target.settings), subject.data, out, engine=engine, load=load,
-        ids=given.ids, labels=given.labels, columns=given.columns, **options,
+        ids=given.arrays.get("id"), labels=given.arrays.get("label"), **options,
+        columns={n: v for n, v in given.arrays.items() if n not in ("id", "label")},
     )  # fmt: skip
 
 

@@ -68,13 +68,19 @@ def soft(rows: Rows, moment: Tensor | None = None) -> Tensor:
     return result
 
 
-def square(rows: Rows, moment: Tensor | None = None, alive: Tensor | None = None) -> Tensor:
+def square(
+    rows: Rows,
+    moment: Tensor | None = None,
+    alive: Tensor | None = None,
+    dim: float | None = None,
+) -> Tensor:
     """Σ_j k_ij², itself included: (N,) float64.
 
     Args:
         moment: :func:`second`, where somebody has it already.
         alive: (N,) bool, the rows that are not zero. If given, the rows are sketches of S
             dimensions and the sum is corrected for that, as by ``FeatureSource(sketched=True)``.
+        dim: S of that correction, where sketches are better than their law.
 
     Cost: N S² multiplications in float32, beside those of the moment.
     """
@@ -82,7 +88,7 @@ def square(rows: Rows, moment: Tensor | None = None, alive: Tensor | None = None
     result = torch.empty(len(rows), dtype=torch.float64)
     for where, tile in tiles(rows, PRODUCT):
         result[where] = ((tile @ matrix) * tile).sum(1).double()
-    return result if alive is None else unbiased_square(result, alive, rows.dim)
+    return result if alive is None else unbiased_square(result, alive, dim or rows.dim)
 
 
 def weighted(rows: Rows, values: Tensor) -> Tensor:

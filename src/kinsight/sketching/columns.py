@@ -1,7 +1,6 @@
 """The columns beside the sketches of a shard: one row a sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,66 +9,106 @@ import torch
 from torch import Tensor
 
 from kinsight.errors import ArgumentError, SubjectError
+from kinsight.provenance.digest import Digest
 from kinsight.sketching.sketcher import Sketched
 
 MOST_OUTPUTS = 1000  # f(x) is kept up to this D
 OURS = ("sample", "id", "norm", "sketch_norm", "rank", "set_apart", "label", "output")
+# What a survey writes beside them.
+SURVEYED = (
+    "density", "density_square", "map_x", "map_y", "count_0.5", "count_0.7", "count_0.9",
+    "density_power_4", "neighbours", "similarity", "suspect_score", "contradicted",
+    "proposed_label", "proposed_support", "label_off",
+)  # fmt: skip
 _GROUP = "norm."  # prefix of the norms per group of layers
 
 
-@dataclass(frozen=True)
 class Given:
-    """What a person says of the samples, N values each: ids, labels, columns of their own."""
+    """What a person says of the samples, N values each: ids, labels, columns of their own.
 
-    ids: Sequence[Any] | None = None
-    labels: Sequence[Any] | Tensor | None = None
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    Types are found over all values, so that every shard has the same ones.
 
-    def check(self, count: int) -> None:
-        """Refuse another length, and names that are ours.
+    Raises:
+        SubjectError: values that are not of one kind.
+        ArgumentError: a column with a name that kinsight uses.
+    """
 
-        Raises:
-            SubjectError, ArgumentError.
-        """
-        named = {"ids": self.ids, "labels": self.labels}
-        named |= {f"column {name!r}": values for name, values in self.columns.items()}
-        for what, values in named.items():
-            if values is not None and len(values) != count:
-                raise SubjectError(
-                    f"{what}: expected one for each of the {count} samples, got {len(values)}"
-                )
-        taken = [n for n in self.columns if n in OURS or n.startswith(_GROUP) or not n]
+    def __init__(
+        self,
+        ids: Sequence[Any] | None = None,
+        labels: Sequence[Any] | Tensor | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ):
+        taken = [n for n in columns or {} if n in (*OURS, *SURVEYED) or n.startswith(_GROUP)]
         if taken:
             raise ArgumentError(
-                f"columns: expected names other than {', '.join(OURS)} and {_GROUP}…, got "
-                f"{taken[0]!r}"
+                f"columns: expected names other than those kinsight uses ({', '.join(OURS)}, "
+                f"{_GROUP}…, {', '.join(SURVEYED)}), got {taken[0]!r}"
             )
+        named = {"id": ids, "label": labels, **(columns or {})}
+        self.arrays: dict[str, pa.Array] = {
+            name: _array(name, values) for name, values in named.items() if values is not None
+        }
 
-    def check_like(self, there: Sequence[str]) -> None:
-        """Refuse other columns than those of the rows that are there, before rows are added.
+    def with_ids(self, ids: pa.Array) -> "Given":
+        """The same with ids."""
+        other = Given()
+        other.arrays = {"id": ids} | self.arrays
+        return other
+
+    def check(self, count: int) -> None:
+        """Refuse another length.
 
         Raises:
-            SubjectError: one is missing, or new.
+            SubjectError.
         """
-        held = [n for n in there if n not in OURS and not n.startswith(_GROUP)]
-        labels = self.labels is not None and "label" not in there
-        if sorted(held) != sorted(self.columns) or labels:
-            got = [*self.columns, *(["label"] if labels else [])]
+        for name, values in self.arrays.items():
+            if len(values) != count:
+                raise SubjectError(
+                    f"{name}: expected one for each of the {count} samples, got {len(values)}"
+                )
+
+    def check_like(self, there: pa.Schema, labelled: bool) -> None:
+        """Refuse other columns than those of the rows that are there, before rows are added.
+
+        ``labelled``: the data bring labels of their own.
+
+        Raises:
+            SubjectError: one is missing, new or of another type.
+        """
+        held = {f.name: f.type for f in there if _given(f.name)}
+        got = {name: values.type for name, values in self.arrays.items() if _given(name)}
+        if labelled and "label" not in got:
+            got["label"] = pa.int64()
+        if held != got:
             raise SubjectError(
-                f"columns: expected those of the rows that are there, {', '.join(held) or 'none'}"
-                f"{' and no label' if labels else ''}; got {', '.join(got) or 'none'}"
+                f"columns: expected those of the rows that are there, {_listed(held)}; got "
+                f"{_listed(got)}"
             )
+
+    def digest(self) -> str:
+        """Of all that was given: it belongs to the data."""
+        return Digest({name: _bytes(values) for name, values in self.arrays.items()}).hex()
 
     def slice(self, start: int, stop: int) -> dict[str, pa.Array]:
         """The columns of some samples, counted within the data."""
-        found = {}
-        if self.ids is not None:
-            found["id"] = _array("ids", self.ids, start, stop)
-        if self.labels is not None:
-            found["label"] = _array("labels", self.labels, start, stop)
-        for name, values in self.columns.items():
-            found[name] = _array(f"column {name!r}", values, start, stop)
-        return found
+        return {name: values[start:stop] for name, values in self.arrays.items()}
+
+
+def _given(name: str) -> bool:
+    """Whether a column comes from a person; ids have their own default."""
+    return name == "label" or (name not in OURS and not name.startswith(_GROUP))
+
+
+def _listed(types: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in sorted(types.items())) or "none"
+
+
+def _bytes(values: pa.Array) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("values", values.type)])) as writer:
+        writer.write_table(pa.table({"values": values}))
+    return sink.getvalue().to_pybytes()
 
 
 def samples_table(
@@ -114,12 +153,17 @@ def _group_norms(parts: Sequence[Sketched], groups: Mapping[str, str]) -> dict[s
     return found
 
 
-def _array(what: str, values: Any, start: int, stop: int) -> pa.Array:
-    part = values[start:stop]
-    part = part.detach().cpu().numpy() if isinstance(part, Tensor) else part
+def _array(name: str, values: Any) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     try:
-        return pa.array(part)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        array = pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise SubjectError(
-            f"{what}: expected one number, text or truth value a sample, all of one kind: {error}"
+            f"{name}: expected one number, text or truth value a sample, all of one kind: {error}"
         ) from error
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    return array.cast(pa.int64()) if pa.types.is_null(array.type) else array

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batches
 from kinsight.provenance.digest import described, model_digest
@@ -13,7 +14,7 @@ from kinsight.sketching.law import SketchError
 from kinsight.sketching.sketcher import SCHEME, Sketcher
 
 _LARGEST_MICRO, _MICRO_BYTES = 64, 1 << 30
-_LARGEST_SHARD, _LEAST_SHARD, _SHARDS = 8192, 512, 16
+_SHARD_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -37,30 +38,31 @@ def plan_for(
     micro_batch: int | None,
     threads: int,
 ) -> Plan:
-    """The plan for data of this size, the same on every machine.
+    """The plan, the same on every machine and for any number of samples, so that stores merge.
 
-    By default 64 samples at once, fewer where they would take more than 1 GiB; sixteen shards,
-    of 512 to 8,192 rows.
+    By default 64 samples at once, fewer where they would take more than 1 GiB, and 1,024 rows a
+    shard.
     """
     if micro_batch is None:
         micro_batch = max(1, min(_LARGEST_MICRO, _MICRO_BYTES // sketcher.footprint(data)))
     if shard_rows is None:
-        shard_rows = min(_LARGEST_SHARD, max(_LEAST_SHARD, -(-len(data) // _SHARDS)))
+        shard_rows = _SHARD_ROWS
     shard_rows = -(-shard_rows // micro_batch) * micro_batch
     return Plan(shard_rows, micro_batch, threads, str(sketcher.engine.function.device))
 
 
-def identity_of(kernel: TangentKernel) -> dict[str, Any]:
+def identity_of(kernel: TangentKernel | ExactSource) -> dict[str, Any]:
     """All that the kernel's numbers depend on but the data."""
-    function = kernel.function
+    engine = kernel.engine
+    function = engine.function
     return {
         "model": model_digest(function.model),
         "output": described(function.output),
         "forward": described(function.forward) if function.forward else "the usual one",
         "parameters": list(function.selection.chosen),
         "normalization": kernel.normalization,
-        "metric": kernel.metric,
-        "outputs": kernel.engine.outputs,
+        "metric": getattr(kernel, "metric", None),
+        "outputs": engine.outputs,
         "dtype": str(function.dtype).removeprefix("torch."),
     }
 

@@ -25,6 +25,7 @@ from kinsight.errors import (
 )
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batches
+from kinsight.network.inputs import labels_of
 from kinsight.sketching.columns import Given
 from kinsight.sketching.head import head_of, plan_for
 from kinsight.sketching.law import SketchError, dimension_for, measured
@@ -37,6 +38,7 @@ from kinsight.store.place import Place
 
 _LOOKED_AT, _FEW = 64, 8  # samples among which the error is measured, and at once
 _DEFAULT = 2048  # S of a new store
+_MARGIN = 1.5  # by which a measured error may exceed the wanted one
 _AUTO = 0.02  # wanted error where dim="auto" says none
 Dimension = int | Literal["auto"] | None
 
@@ -109,14 +111,25 @@ def sketch(
         StoreError: the folder holds something else, a store of something else, or of other data.
         KinsightError: what the kernel finds wrong with the network or the data.
     """
-    if kernel.normalization is None:
-        raise ArgumentError("normalization: expected a kernel with 'whitened' or 'trace', got None")
+    _check(kernel, out)
     wanted = Wanted(
         dim, error, seed, keep, shard_rows, micro_batch, append, fresh, progress, filesystem
     )
-    given = Given(ids, labels, dict(columns or {}))
+    given = Given(ids, labels, columns)
     load = load or functools.partial(_as_they_are, kernel, data)
     return Job(kernel, data, out, wanted, given, engine_of(engine), load).run()
+
+
+def _check(kernel: Any, out: Any) -> None:
+    """Refuse what is no kernel, or one without similarities, and no place."""
+    if not isinstance(kernel, TangentKernel):
+        raise ArgumentError(
+            f"kernel: expected a kinsight.TangentKernel, got {type(kernel).__name__}"
+        )
+    if out is None or not str(out):
+        raise ArgumentError("out: expected a folder or a URI, got nothing")
+    if kernel.normalization is None:
+        raise ArgumentError("normalization: expected a kernel with 'whitened' or 'trace', got None")
 
 
 @dataclass
@@ -139,8 +152,7 @@ class Job:
         segment = self._segment(folder, batches)
         missing = folder.missing(segment)
         done = [s for s in folder.shards if s.segment == segment.index and s not in missing]
-        if done and (missing or not folder.finished):
-            check_data(folder, done[-1], batches, segment.start)
+        check_data(folder, done, batches, segment.start)
         making = Making(self.load, self._opener(), self.given, segment.start)
         found = self._engine(folder).run(
             making, missing, what="sketching", unit="samples", progress=self.wanted.progress,
@@ -182,10 +194,19 @@ class Job:
         wanted = self.wanted
         keep = wanted.keep == "outputs"
         if held is not None:
+            reached = float(held["error"]["rms"])
+            if wanted.error is not None and reached > _MARGIN * wanted.error:
+                raise StoreError(
+                    f"{self.out}: expected an error of at most {wanted.error:g}, and this store "
+                    f"of S = {held['sketch']['dim']:,} has {reached:.2g}; choose another folder"
+                )
             dim = held["sketch"]["dim"] if wanted.dim in (None, "auto") else wanted.dim
             return Sketcher(self.kernel, dim, wanted.seed, keep), SketchError(**held["error"])
         few = batches.part(_spread(len(batches), _LOOKED_AT))
-        exact = self.kernel.on(few).gram()
+        with warnings.catch_warnings():  # what is unfit is told once, with its row in the store
+            warnings.simplefilter("ignore", NonFiniteGradientWarning)
+            warnings.simplefilter("ignore", SingularOutputWarning)
+            exact = self.kernel.on(few).gram()
         dim = _DEFAULT if wanted.dim is None else wanted.dim
         if dim == "auto":
             dim = dimension_for(exact, _AUTO if wanted.error is None else wanted.error)
@@ -196,17 +217,22 @@ class Job:
         return looked, measured(exact, phi, torch.cat([p.sketch_norm for p in pieces]))
 
     def _segment(self, folder: StoreFolder, batches: Batches) -> Segment:
-        mark = data_mark(batches, int(folder.head["plan"]["micro_batch"]))
+        mark = data_mark(batches, int(folder.head["plan"]["micro_batch"]), self.given)
+        for segment in folder.segments[:-1]:
+            if (segment.rows, segment.data) == (len(batches), mark) and folder.finished:
+                return segment  # added before others were
         if folder.segments and not self.wanted.append:
             last = folder.segments[-1]
             if (last.rows, last.data) != (len(batches), mark):
                 raise StoreError(
-                    f"{self.out}: expected the {last.rows:,} samples that this store was begun "
-                    f"with, got {len(batches):,} of which some differ; append=True (--append) "
-                    "puts them after those that are there, another folder keeps them apart"
+                    f"{self.out}: expected the {last.rows:,} samples that were added last, with "
+                    f"the same ids, labels and columns, got {len(batches):,} of which some "
+                    "differ; append=True (--append) puts new ones after those that are there, "
+                    "another folder keeps them apart"
                 )
         if folder.shards:
-            self.given.check_like(folder.samples(0).column_names)
+            labelled = labels_of(batches.take(range(1)), 1) is not None
+            self.given.check_like(folder.samples(0).schema, labelled)
         return folder.begin(len(batches), mark)
 
     def _engine(self, folder: StoreFolder) -> Engine:
@@ -217,13 +243,14 @@ class Job:
         return engine
 
     def _tell(self, unfit: list[Unfit]) -> None:
-        apart = sum(found.non_finite for found in unfit)
+        apart = sorted(row for found in unfit for row in found.non_finite)
         zero = sum(found.zero for found in unfit)
         singular = sum(found.singular for found in unfit)
         if apart:
             warnings.warn(
-                f"{apart:,} of the samples have a NaN or infinite gradient; they are set apart: "
-                "their sketch is zero and the column set_apart names them",
+                f"{len(apart):,} of the samples have a NaN or infinite gradient; they are set "
+                f"apart, their sketch is zero: rows {', '.join(map(str, apart[:10]))}"
+                f"{' …' if len(apart) > 10 else ''} (column set_apart)",
                 NonFiniteGradientWarning,
                 stacklevel=4,
             )

@@ -68,7 +68,7 @@ class Crowding:
             soft[rows] = (tile @ self.first.float()).double()
             square[rows] = ((tile @ self.second.float()) * tile).sum(1).double()
             points[rows] = (tile @ self.axes.float()).double() - origin
-        square = unbiased_square(square, norms > 0, source.rows.dim, self.alive)
+        square = unbiased_square(square, norms > 0, source.chance, self.alive)
         apart, flat = norms.isnan(), ~(norms > 0)
         return {
             "density": _numbers(soft.masked_fill(apart, torch.nan)),

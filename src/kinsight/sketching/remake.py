@@ -65,22 +65,25 @@ class Remake:
         batches = self._kernel.engine.read(data)
         self._given.check(len(batches))
         self._check_kernel(folder)
-        self._mark = len(batches), data_mark(batches, int(folder.head["plan"]["micro_batch"]))
+        self._mark = (
+            len(batches),
+            data_mark(batches, int(folder.head["plan"]["micro_batch"]), self._given),
+        )
         self._data = batches
 
     def _worker(self, folder: StoreFolder, segment: Segment) -> ShardWorker:
         if segment.index not in self._workers:
-            given = Given(self._ids(folder, segment), self._given.labels, self._given.columns)
+            given = self._with_ids(folder, segment)
             merged = "merged" in folder.head
             into = _Merged(Ledger.load(folder.place)) if merged else folder
             making = Making(lambda: (self._kernel, self._data), lambda: into, given, segment.start)
             self._workers[segment.index] = making()
         return self._workers[segment.index]
 
-    def _ids(self, folder: StoreFolder, segment: Segment) -> Any:
-        """The ids given; without any, in a merged store, the numbers that its part had counted."""
-        if self._given.ids is not None or "merged" not in folder.head:
-            return self._given.ids
+    def _with_ids(self, folder: StoreFolder, segment: Segment) -> Given:
+        """What was given; in a merged store without ids, the numbers that its part had counted."""
+        if "id" in self._given.arrays or "merged" not in folder.head:
+            return self._given
         first = 0
         for shard in (s for s in folder.shards if s.segment == segment.index):
             try:
@@ -89,7 +92,7 @@ class Remake:
                 continue  # damaged itself: the next one may tell
             first = told - (shard.start - segment.start) if isinstance(told, int) else first
             break
-        return range(first, first + segment.rows)
+        return self._given.with_ids(pa.array(range(first, first + segment.rows)))
 
     def _check_kernel(self, folder: StoreFolder) -> None:
         held, now = folder.head["identity"], identity_of(self._kernel)

@@ -74,7 +74,8 @@ class Sketcher:
         few = data.take(range(min(2, len(data))))
         features = self.engine.capture(self.engine.function.place(few))
         ready = features.mapped(lambda block: block.sketchable(self.dim))
-        return max(1, max(features.bytes, ready.bytes) // len(features))
+        numbers = features.values.shape[1] * self.dim  # of ψ: twice in sums, thrice in float64
+        return max(1, max(features.bytes, ready.bytes) // len(features) + 32 * numbers)
 
     def _rows(self, features: Features) -> Tensor:
         """ψ = J Πᵀ: (B, D, S) float64."""

@@ -1,20 +1,20 @@
 """A store of sketches, opened: similarity, nearest samples, and a source for every analysis."""
 
-import functools
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from kinsight.checks import positive
+from kinsight.checks import one_of, positive
 from kinsight.errors import ArgumentError, StoreError
 from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.source import check_neighbours
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.batches import Batches
+from kinsight.provenance.data import DataDigest
 from kinsight.search.index import Index, IndexRecord
+from kinsight.search.maps import principal_map, umap_map
 from kinsight.search.tiles import gathered
 from kinsight.sketching import indexed
 from kinsight.sketching.head import identity_of
@@ -22,13 +22,14 @@ from kinsight.sketching.law import SketchError
 from kinsight.sketching.sketcher import Sketcher
 from kinsight.store.source import StoreSource
 
-_BATCH = 64
+_CHECKED = 4  # shards whose data are compared before re-ranking
+_MAPPED = 15  # neighbours of each sample for UMAP
 
 
 class Store(StoreSource):
     """What ``ks.sketch`` left in a folder: a source, as exact as its sketches.
 
-    Similarities are cosines of sketches: for every sample 1 with itself, elsewhere off by about
+    Similarities are cosines of sketches: 1 for a sample with itself, elsewhere off by about
     (1 − k²)/√S (``store.error``). Soft and square densities are sums of them, the square
     corrected for what chance adds; products and influences use the exact norms besides.
 
@@ -36,11 +37,13 @@ class Store(StoreSource):
         >>> import torch, tempfile, kinsight as ks
         >>> kernel = ks.TangentKernel(torch.nn.Linear(3, 1))
         >>> store = ks.sketch(kernel, torch.eye(3), tempfile.mkdtemp() + "/run", dim=64)
-        >>> store.similarity(0, 0)
+        >>> round(store.similarity(0, 0), 6)
         1.0
         >>> len(store), store.finished
         (3, True)
     """
+
+    _opened: Index | None = None
 
     @property
     def finished(self) -> bool:
@@ -52,14 +55,13 @@ class Store(StoreSource):
         """The error of similarities, measured against the exact kernel on some samples."""
         return SketchError(**self.head["error"])
 
-    def similarity(self, i: int | Sequence[int] | Tensor, j: int | Sequence[int] | Tensor) -> Any:
+    def similarity(self, i: Any, j: Any) -> Any:
         """k(x_i, x_j) of stored samples by number: a float, or (len(i), len(j)) for lists."""
         rows, columns = self._positions(i), self._positions(j)
-        value = (self.take(rows) @ self.take(columns).T).clamp_(-1, 1)
+        value = (_unit(self.take(rows)) @ _unit(self.take(columns)).T).clamp_(-1, 1)
         apart = self._bad[rows, None] | self._bad[columns]
         value = value.masked_fill(apart, torch.nan)
-        single = not isinstance(i, (Sequence, Tensor)) and not isinstance(j, (Sequence, Tensor))
-        return round(float(value), 7) if single else value
+        return float(value) if not hasattr(i, "__len__") and not hasattr(j, "__len__") else value
 
     def nearest(
         self,
@@ -75,22 +77,20 @@ class Store(StoreSource):
         """The k most similar samples of the store, most similar first, itself excluded.
 
         Args:
-            queries: numbers of stored samples, (Q,); inputs for the network, with ``kernel`` or
-                ``rerank``; ``None`` for all samples of the store.
+            queries: numbers of stored samples, (Q,), ``None`` for all; with ``kernel``, or where
+                they are not whole numbers, inputs for the network.
             rerank: take the ``candidates`` best by sketch and order them by the exact kernel:
                 ``kernel.on(data)``, or a kernel with the stored ``data`` beside it.
             index: ask the index (:meth:`build_index`), which may miss some.
 
-        Cost: 2·Q·N·S operations and one reading of the store; re-ranking the exact features of
-        the queries and of all candidates.
+        Cost: 2·Q·N·S operations, one reading of the store; exact features of all candidates.
 
         Raises:
-            StoreError: the kernel is not the one that the store was made with.
+            StoreError: the kernel is not the one that the store was made with, the data are
+                not those of the store.
             ArgumentError: inputs without a kernel, re-ranking without the stored data.
         """
-        exact, numbers = self._exact(rerank, data), _as_numbers(queries)
-        if queries is None:
-            numbers = torch.arange(len(self))
+        exact, numbers = self._exact(rerank, data), self._asked_numbers(queries, kernel)
         check_neighbours(k, len(self), themselves=numbers is not None)
         wanted = k if exact is None else max(positive("candidates", candidates), k)
         wanted = min(wanted, len(self) - (numbers is not None))
@@ -101,6 +101,7 @@ class Store(StoreSource):
             found = super().nearest(None if queries is None else asked, wanted)
         if exact is None:
             return found
+        check_stored(self, exact.samples, found.indices)
         ours = exact.other(queries) if numbers is None else exact.part(numbers)
         return _reranked(found, ours, exact, k)
 
@@ -113,20 +114,42 @@ class Store(StoreSource):
             MissingExtraError: ``pip install 'kinsight[faiss]'``.
             StoreError: the store is not on a local disk.
         """
+        self.folder.refresh()
+        if not self.finished or len(self.folder) != len(self):
+            raise StoreError(
+                f"{self.folder.path}: expected a finished store with the {len(self):,} rows it had "
+                "when it was opened; finish it, and open it anew"
+            )
+        self._opened = None
         return indexed.make(self.folder, self.rows, kind, recall, seed)
+
+    def map(self, kind: Literal["principal", "umap"] = "principal", seed: int = 0) -> Tensor:
+        """Places in the plane: (N, 2), NaN for samples without gradient.
+
+        ``"principal"``: components of most variance. ``"umap"``: UMAP on the 15 nearest of each
+        sample, which takes all pairs.
+
+        Raises:
+            MissingExtraError: ``pip install 'kinsight[map]'``.
+        """
+        start = principal_map(self.rows).points
+        if one_of("kind", kind, ("principal", "umap")) == "principal":
+            return start
+        nearest = super().nearest(None, min(_MAPPED, len(self) - 1))
+        return umap_map(nearest, start, seed)
 
     def take(self, numbers: Tensor) -> Tensor:
         """The sketches of some samples: (len, S) float32."""
         return gathered(self.rows, numbers)
 
-    def check_kernel(self, kernel: TangentKernel) -> None:
+    def check_kernel(self, kernel: TangentKernel | ExactSource) -> None:
         """Refuse a kernel whose similarities are others than those of the store.
 
         Raises:
             StoreError: names what differs.
         """
         held, now = self.head["identity"], identity_of(kernel)
-        now["outputs"] = kernel.engine.outputs or held["outputs"]
+        now["outputs"] = now["outputs"] or held["outputs"]
         other = [name for name in now if held.get(name) != now[name]]
         if other:
             raise StoreError(
@@ -134,14 +157,19 @@ class Store(StoreSource):
                 "kernel has; use the same network, output, parameters and normalization"
             )
 
+    def _asked_numbers(self, queries: Any, kernel: TangentKernel | None) -> Tensor | None:
+        """Numbers of stored samples, if that is what queries are."""
+        if queries is None:
+            return torch.arange(len(self))
+        numbers = None if kernel is not None else _as_numbers(queries)
+        return None if numbers is None else self._positions(numbers)
+
     def _by_index(self, asked: Tensor, numbers: Tensor | None, k: int) -> Neighbours:
         if numbers is not None:
             asked = self.take(numbers).masked_fill(self._bad[numbers, None], torch.nan)
-        return self._index.nearest(asked, k, numbers)
-
-    @functools.cached_property
-    def _index(self) -> Index:
-        return indexed.opened(self.folder, self.rows)
+        if self._opened is None:
+            self._opened = indexed.opened(self.folder, self.rows)
+        return self._opened.nearest(asked, k, numbers)
 
     def _sketches_of(self, inputs: Any, kernel: TangentKernel | None, rerank: Any) -> Tensor:
         if kernel is None and isinstance(rerank, TangentKernel):
@@ -155,25 +183,27 @@ class Store(StoreSource):
         batches = kernel.engine.read(inputs)
         form = self.head["sketch"]
         sketcher = Sketcher(kernel, form["dim"], form["seed"])
-        parts = [sketcher(piece) for piece in batches.pieces(_BATCH)]
+        parts = [sketcher(piece) for piece in batches.pieces(int(self.head["plan"]["micro_batch"]))]
         phi = torch.cat([part.phi for part in parts])
         bad = torch.cat([part.norm.isnan() for part in parts])
         return phi.masked_fill(bad[:, None], torch.nan)
 
     def _exact(self, rerank: Any, data: Any) -> ExactSource | None:
         if rerank is None:
+            if data is not None:
+                raise ArgumentError("data: expected rerank=kernel beside it, got none")
             return None
         if isinstance(rerank, TangentKernel):
             if data is None:
                 raise ArgumentError(
                     "rerank: expected the stored data beside a kernel, data=…, or kernel.on(data)"
                 )
-            self.check_kernel(rerank)
             rerank = rerank.on(data)
         if not isinstance(rerank, ExactSource):
             raise ArgumentError(
                 f"rerank: expected a kernel or kernel.on(data), got {type(rerank).__name__}"
             )
+        self.check_kernel(rerank)
         if len(rerank) != len(self):
             raise ArgumentError(
                 f"rerank: expected the {len(self):,} samples of the store, got {len(rerank):,}"
@@ -182,21 +212,51 @@ class Store(StoreSource):
 
     def _positions(self, value: Any) -> Tensor:
         found = torch.as_tensor(value).reshape(-1)
-        if found.is_floating_point() or bool(((found < 0) | (found >= len(self))).any()):
+        whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+        if not whole or bool(((found < 0) | (found >= len(self))).any()):
             raise ArgumentError(
                 f"expected numbers of samples from 0 to {len(self) - 1:,}, got {value!r:.60}"
             )
         return found.long()
 
 
+def check_stored(store: Store, data: Batches, indices: Tensor) -> None:
+    """Refuse data that are not those of the store, where candidates lie: up to four shards.
+
+    Raises:
+        StoreError: they are not.
+    """
+    folder, micro = store.folder, int(store.head["plan"]["micro_batch"])
+    hit = [
+        shard for shard in folder.shards
+        if bool(((indices >= shard.start) & (indices < shard.stop)).any())
+    ]  # fmt: skip
+    for shard in hit[:: max(1, -(-len(hit) // _CHECKED))]:
+        digest = DataDigest()
+        for piece in data.pieces(micro, shard.start, shard.stop):
+            digest.add(piece.batch)
+        if digest.hex() != folder.data_of(shard):
+            raise StoreError(
+                f"{folder.path}: rows {shard.start:,} to {shard.stop - 1:,} were sketched from "
+                "other samples than data= has; pass the stored data, in their order, with the "
+                "labels that were in their batches"
+            )
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """Rows of norm 1, which float16 had changed a little; zero rows stay."""
+    return torch.nn.functional.normalize(rows, dim=1)
+
+
 def _as_numbers(queries: Any) -> Tensor | None:
     """Numbers of stored samples, if that is what they are."""
     if isinstance(queries, Batches) or queries is None:
         return None
-    if isinstance(queries, (list, range, tuple)) and all(isinstance(q, int) for q in queries):
+    if isinstance(queries, (list, range, tuple)) and all(type(q) is int for q in queries):
         return torch.tensor(list(queries), dtype=torch.long)
     value = torch.as_tensor(queries) if hasattr(queries, "dtype") else None
-    whole = value is not None and value.dim() == 1 and not value.is_floating_point()
+    kinds = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
+    whole = value is not None and value.dim() == 1 and value.dtype in kinds
     return value.long() if whole and value is not None else None
 
 

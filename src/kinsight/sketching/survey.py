@@ -95,6 +95,7 @@ def survey(
     Returns: the store, opened anew.
     """
     one_of("pairs", pairs, (None, True, False))
+    _check(store)
     if pairs is None:
         pairs = len(store) <= MOST_PAIRWISE
     neighbours = min(positive("neighbours", neighbours), len(store) - 1)
@@ -105,6 +106,18 @@ def survey(
     if _labels(store) is not None:
         job.write("suspects", {})
     return job.opened()
+
+
+def _check(store: Any) -> None:
+    """Refuse what is no store, or not finished."""
+    if not isinstance(store, Store):
+        raise ArgumentError(f"store: expected a kinsight.Store, got {type(store).__name__}")
+    store.folder.refresh()
+    if not store.finished or len(store.folder) != len(store):
+        raise StoreError(
+            f"{store.folder.path}: expected a finished store with the {len(store):,} rows it had "
+            "when it was opened; finish it (the call that began it goes on), and open it anew"
+        )
 
 
 def remake_columns(folder: StoreFolder, group: str, shard: Shard) -> None:

@@ -14,11 +14,13 @@ from kinsight.network.batches import Batches
 from kinsight.network.inputs import labels_of
 from kinsight.network.layers import groups
 from kinsight.provenance.data import DataDigest
+from kinsight.provenance.digest import Digest
 from kinsight.sketching.columns import Given, samples_table
 from kinsight.sketching.sketcher import Sketched, Sketcher
 from kinsight.store.folder import StoreFolder
 from kinsight.store.layout import Shard
 
+_MARKED = 16
 Load = Callable[[], tuple[TangentKernel, Any]]
 
 
@@ -26,7 +28,7 @@ Load = Callable[[], tuple[TangentKernel, Any]]
 class Unfit:
     """Samples of a shard that are facts to be told."""
 
-    non_finite: int = 0
+    non_finite: tuple[int, ...] = ()  # rows of the store
     zero: int = 0
     singular: int = 0
 
@@ -59,7 +61,7 @@ class ShardWorker:
 
     def __call__(self, shard: Shard) -> Unfit:
         notes = self._sketcher.notes
-        before = _counts(notes.non_finite, notes.zero, notes.singular)
+        before = len(notes.non_finite), len(notes.zero), notes.singular
         start, stop = shard.start - self._offset, shard.stop - self._offset
         digest, labels, parts = DataDigest(), [], []
         for piece in self._data.pieces(self._micro, start, stop):
@@ -77,8 +79,12 @@ class ShardWorker:
             data=digest.hex(),
             **_kept(parts),
         )
-        now = _counts(notes.non_finite, notes.zero, notes.singular)
-        return Unfit(*(a - b for a, b in zip(now, before, strict=True)))
+        apart, zero, singular = before
+        return Unfit(
+            tuple(self._offset + i for i in notes.non_finite[apart:]),
+            len(notes.zero) - zero,
+            notes.singular - singular,
+        )
 
 
 def sketcher_of(kernel: TangentKernel, sketch: dict[str, Any]) -> Sketcher:
@@ -86,31 +92,35 @@ def sketcher_of(kernel: TangentKernel, sketch: dict[str, Any]) -> Sketcher:
     return Sketcher(kernel, sketch["dim"], sketch["seed"], sketch["keep"] == "outputs")
 
 
-def data_mark(data: Batches, micro_batch: int) -> str:
-    """A digest of the first and the last micro-batch: which data a segment holds."""
+def data_mark(data: Batches, micro_batch: int, given: Given) -> str:
+    """A digest of up to 16 micro-batches spread over the data, and of all that was given."""
     digest = DataDigest()
-    last = (len(data) - 1) // micro_batch * micro_batch
-    for start in dict.fromkeys((0, last)):
+    batches = -(-len(data) // micro_batch)
+    looked = min(batches, _MARKED)
+    for i in range(looked):
+        start = i * (batches - 1) // max(looked - 1, 1) * micro_batch
         digest.add(data.take(range(start, min(start + micro_batch, len(data)))))
-    return digest.hex()
+    return Digest(digest.hex(), given.digest()).hex()
 
 
-def check_data(folder: StoreFolder, shard: Shard, data: Batches, offset: int) -> None:
-    """Refuse to go on where a finished shard was made from other samples. Reads that shard's data.
+def check_data(folder: StoreFolder, shards: list[Shard], data: Batches, offset: int) -> None:
+    """Refuse other samples than those that shards were made from. Reads their data.
 
     Raises:
-        StoreError: it was.
+        StoreError: names the rows that differ.
     """
-    digest = DataDigest()
     micro = int(folder.head["plan"]["micro_batch"])
-    for piece in data.pieces(micro, shard.start - offset, shard.stop - offset):
-        digest.add(piece.batch)
-    if digest.hex() != folder.data_of(shard):
-        raise StoreError(
-            f"{folder.path}: rows {shard.start:,} to {shard.stop:,} were made from other samples "
-            "than those that came; the data must be the same, in the same order, each time. "
-            "Choose another folder, or fresh=True (--fresh) to begin anew"
-        )
+    for shard in shards:
+        digest = DataDigest()
+        for piece in data.pieces(micro, shard.start - offset, shard.stop - offset):
+            digest.add(piece.batch)
+        if digest.hex() != folder.data_of(shard):
+            raise StoreError(
+                f"{folder.path}: rows {shard.start:,} to {shard.stop - 1:,} were made from other "
+                "samples than those that came; the data must be the same, in the same order, each "
+                "time, with the same labels in its batches. Choose another folder, or fresh=True "
+                "(--fresh) to begin anew"
+            )
 
 
 def _small(part: Sketched) -> Sketched:
@@ -130,7 +140,3 @@ def _kept(parts: list[Sketched]) -> dict[str, np.ndarray]:
     rows = [part.rows for part in parts if part.rows is not None]
     whitening = [part.whitening for part in parts if part.whitening is not None]
     return {"rows": _joined(rows), "whitening": _joined(whitening)} if rows else {}
-
-
-def _counts(non_finite: list[int], zero: list[int], singular: int) -> tuple[int, int, int]:
-    return len(non_finite), len(zero), singular

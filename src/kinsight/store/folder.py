@@ -19,7 +19,7 @@ from kinsight.errors import StoreError
 from kinsight.store import arrow, claim, tables
 from kinsight.store.columns import Columns
 from kinsight.store.entries import Entry, Mark
-from kinsight.store.layout import Segment, Shard
+from kinsight.store.layout import RECORD, Segment, Shard
 from kinsight.store.ledger import Ledger
 from kinsight.store.place import Place
 from kinsight.store.record import digest_of, text
@@ -75,7 +75,13 @@ class StoreFolder:
         Raises:
             StoreError: there is no store, or run.json is damaged.
         """
-        folder = cls(Ledger.load(Place(path, filesystem)))
+        place = Place(path, filesystem)
+        if place.size(RECORD) is None:
+            raise StoreError(
+                f"{place}: expected a store of sketches, found no {RECORD}; ks.sketch (kinsight "
+                "sketch) makes one"
+            )
+        folder = cls(Ledger.load(place))
         folder._shards = folder._find()
         return folder
 

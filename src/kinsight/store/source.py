@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from pyarrow.fs import FileSystem
 from torch import Tensor
 
 from kinsight.errors import ArgumentError, StoreError
 from kinsight.kernel.stream import Block
+from kinsight.search.moments import square
 from kinsight.search.source import RowsSource
 from kinsight.store.folder import StoreFolder
 
@@ -88,8 +90,17 @@ class StoreSource(RowsSource):
         return int(self.head["identity"]["outputs"]) if self.keeps_outputs else 1
 
     def numbers(self, name: str) -> Tensor:
-        """A column of numbers over all rows: (N,)."""
+        """A column of numbers over all rows: (N,).
+
+        Raises:
+            StoreError: no such column, or one of something else.
+        """
         column = self.folder.column(name)
+        kind = column.type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise StoreError(
+                f"column {name}: expected numbers, got {kind}; folder.column({name!r}) reads it"
+            )
         return torch.from_numpy(np.array(column.to_numpy()))  # a copy: the file is read-only
 
     def outputs(self) -> Tensor:
@@ -109,9 +120,26 @@ class StoreSource(RowsSource):
         value = np.array(flat.flatten().to_numpy(zero_copy_only=False))
         return torch.from_numpy(value).reshape(-1, width)
 
+    def moments(self, order: int = 1) -> Tensor:
+        """Σ_j k(x_i, x_j)^order for order 1 or 2: (N,) float64. Two readings; no pairs.
+
+        What chance adds to squares is taken off as far as the error that was measured goes:
+        in small networks few entries meet in a bucket, and sketches are better than their law.
+        """
+        if order != 2:
+            return super().moments(order)
+        return self._apart(square(self.rows, alive=self.norms() > 0, dim=self.chance))
+
+    @property
+    def chance(self) -> float:
+        """S as it would have to be for the error that was measured to be that of the law."""
+        error, dim = self.head.get("error") or {}, float(self.rows.dim)
+        law, rms = float(error.get("law", 0)), float(error.get("rms", 0))
+        return dim * min(max((law / rms) ** 2, 1.0), 1e12) if law > 0 and rms > 0 else dim
+
     def products(self) -> Iterator[Block]:
         """K(x_i, x_j) ≈ ‖g_i‖ ‖g_j‖ ψ_i ψ_jᵀ of all pairs: values (B, C, D, D)."""
-        if not self.keeps_outputs:
+        if self.dimension == 1:
             yield from super().products()
             return
         norms = self.norms().nan_to_num()
@@ -128,8 +156,18 @@ class StoreSource(RowsSource):
         """K(x_j, q) K(q, q)⁺ for queries q among the samples: values (B, C, D, D).
 
         With whitening W (K(q,q)⁺ = r ‖g‖⁻² W²) where a sketch for each output was kept.
+
+        Raises:
+            ArgumentError: other queries than samples of the store.
         """
-        if not self.keeps_outputs:
+        if queries is not None and not isinstance(queries, RowsSource):
+            kind = torch.as_tensor(queries).dtype
+            if kind.is_floating_point or kind == torch.bool:
+                raise ArgumentError(
+                    "queries: expected numbers of stored samples or another store; the exact "
+                    "kernel answers for other inputs: kernel.on(data) in place of the store"
+                )
+        if self.dimension == 1:
             yield from super().influences(queries)
             return
         if queries is not None:
