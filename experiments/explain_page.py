@@ -1,5 +1,6 @@
 """The figures and the page of the experiment on explanations, from its numbers alone."""
 
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -7,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from pages import IMAGES, markdown
 
+# The images belong to others: their pictures stay outside the project.
+PAIRS = Path(__file__).parents[1] / "runs" / "explain_pairs.png"
 COLOURS = {"mean colour": "#1b6ca8", "blur": "#d95f02"}
 
 PAGE = """\
@@ -21,9 +24,8 @@ test images of CIFAR-10, each with its nearest neighbour among those of its clas
 {similarity}). The map over x is taken, and the tenth of its pixels with the largest values is \
 hidden in x: replaced by the mean colour of the image, or by a blur. y is left alone.
 
-![Four pairs and their heat-maps](../images/explain_pairs.png)
-
-Red: makes the two alike; blue: makes them less alike. All layers together.
+The images are not this project's to show: the command draws four pairs with their heat-maps into \
+runs/explain_pairs.png (red: makes the two alike; blue: less alike; all layers together).
 
 ## Hiding
 
@@ -170,7 +172,8 @@ def pairs_figure(shown: list[tuple]) -> None:
             each.set_title(title)
         for each in axes:
             each.set_axis_off()
-    figure.savefig(IMAGES / "explain_pairs.png", dpi=110)
+    PAIRS.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PAIRS, dpi=110)
 
 
 def occlusion_figure(report: dict) -> None:
