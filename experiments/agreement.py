@@ -33,14 +33,19 @@ NEIGHBOURS = 10
 DRAWS = 2000  # of the bootstrap
 
 
+def options() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--full", action="store_true", help="all 10,000 images")
+    parser.add_argument("--count", type=int, default=2000, help="images without --full")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
 def main() -> None:
     """Every similarity in turn, against the kernel and against the key words."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--data", type=Path, required=True)
-    options.add_argument("--full", action="store_true", help="all 10,000 images")
-    options.add_argument("--count", type=int, default=2000, help="images without --full")
-    options.add_argument("--threads", type=int, default=1)
-    asked = options.parse_args()
+    asked = options()
     torch.set_num_threads(asked.threads)
     began = time.perf_counter()
     count = 10_000 if asked.full else asked.count
