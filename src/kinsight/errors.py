@@ -53,6 +53,10 @@ class SubjectError(KinsightError, ValueError):
     """What belongs to the samples (labels, names, pictures) does not fit them."""
 
 
+class PairError(KinsightError, ValueError):
+    """A batch holds no pair to compare, or pairs that do not fit together."""
+
+
 class RunFolderError(KinsightError, ValueError):
     """A folder is not what a run leaves: foreign, damaged, of another version or another run."""
 
@@ -71,6 +75,10 @@ class KinsightWarning(UserWarning):
 
 class NonFiniteGradientWarning(KinsightWarning):
     """Some samples have a NaN or infinite gradient; they are named and set apart."""
+
+
+class ZeroGradientWarning(KinsightWarning):
+    """Some pairs have a sample without gradient, whose similarity is undefined; left out."""
 
 
 class SingularOutputWarning(KinsightWarning):

@@ -32,9 +32,13 @@ Deltas = dict[Edge, tuple[Tensor | None, ...]]
 
 @dataclass
 class Capture:
-    """Turns batches into :class:`Features`; remembers how the network is wired."""
+    """Turns batches into :class:`Features`; remembers how the network is wired.
+
+    ``differentiable``: what comes out can be differentiated again, by θ and in forward mode.
+    """
 
     function: NetworkFunction
+    differentiable: bool = False  # blocks with a graph of their own, for losses on gradients
     treatment: dict[str, Treatment] = field(default_factory=dict)
     _maps: dict[Hashable, list[Map]] = field(default_factory=dict)
     _distrusted: set[str] = field(default_factory=set)
@@ -62,10 +66,10 @@ class Capture:
             if len(rows) == 1 and (found is None or graph.misread_alone):
                 # Alone, a sample cannot show what is its own.
                 return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
-            deltas = _deltas(graph, rows, found) if found else {}
+            deltas = _deltas(graph, rows, found, self.differentiable) if found else {}
             if found is None or not _still_silent(graph, found, deltas):
                 found = self._read(graph, rows)
-                deltas = _deltas(graph, rows, found)
+                deltas = _deltas(graph, rows, found, self.differentiable)
             return self._features(graph, rows, found, deltas)
 
     def _set_apart(self, batch: Batch, rows: Tensor, fit: Tensor) -> Features:
@@ -74,10 +78,10 @@ class Capture:
         What is not finite spreads over a batch's gradients and would hide whose rows are whose.
         """
         if not bool(fit.any()):
-            return Features(rows.detach(), {}, ~fit)
+            return Features(self._kept(rows), {}, ~fit)
         places = torch.where(fit, torch.arange(len(fit), device=fit.device), fit.int().argmax())
         features = self(_repeat(batch, places.tolist())).mapped(lambda block: block.clean(~fit))
-        return replace(features, values=rows.detach(), bad=features.bad | ~fit)
+        return replace(features, values=self._kept(rows), bad=features.bad | ~fit)
 
     def _graph(self, rows: Tensor) -> Graph:
         graph = read_graph(rows, self.function.selection.chosen)
@@ -132,12 +136,12 @@ class Capture:
         return True
 
     def _wrong(self, graph: Graph, rows: Tensor, found: Map) -> set[str] | None:
-        features = self._features(graph, rows, found, _deltas(graph, rows, found))
+        features = self._features(graph, rows, found, _deltas(graph, rows, found, self.differentiable))
         return wrong_parameters(graph, rows, features, self.function.selection.chosen)
 
     def _features(self, graph: Graph, rows: Tensor, found: Map, deltas: Deltas) -> Features:
         by_source: dict[Edge, list[Block]] = {}
-        with torch.no_grad():
+        with torch.set_grad_enabled(self.differentiable):
             for meeting in found.meetings:
                 block = self._block(graph, meeting, deltas, len(rows))
                 if block is not None:
@@ -149,8 +153,11 @@ class Capture:
                 for name, block in pull_back(graph, source, add_up(blocks)).items():
                     by_name.setdefault(name, []).append(_realized(block))
             merged = {name: add_up(blocks) for name, blocks in by_name.items()}
-        values = rows.detach()
+        values = self._kept(rows)
         return Features(values, merged, ~values.isfinite().all(1))
+
+    def _kept(self, rows: Tensor) -> Tensor:
+        return rows if self.differentiable else rows.detach()
 
     def _block(self, graph: Graph, meeting: Meeting, deltas: Deltas, batch: int) -> Block | None:
         node = graph.order[meeting.node]
@@ -173,7 +180,7 @@ class Capture:
         return block
 
 
-def _deltas(graph: Graph, rows: Tensor, found: Map) -> Deltas:
+def _deltas(graph: Graph, rows: Tensor, found: Map, differentiable: bool) -> Deltas:
     """∂f_d/∂(output of every use), d = 1…D, and what arrives at the dead ends."""
     wanted = [(m.node, n) for m in found.meetings for n in m.owners]
     edges = [
@@ -188,9 +195,10 @@ def _deltas(graph: Graph, rows: Tensor, found: Map) -> Deltas:
         one[:, d] = 1
         columns.append(
             torch.autograd.grad(
-                rows, [edge(*e) for e in edges], one, retain_graph=True, allow_unused=True
+                rows, [edge(*e) for e in edges], one, retain_graph=True, allow_unused=True,
+                create_graph=differentiable,
             )
-        )
+        )  # fmt: skip
     return {e: tuple(_wide(c[i]) for c in columns) for i, e in enumerate(edges)}
 
 

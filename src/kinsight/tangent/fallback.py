@@ -73,6 +73,5 @@ def _backward(node: Node, gradients: list[Tensor]) -> tuple[Tensor | None, ...]:
     call: Callable = (
         node if callable(node) else node.apply
     )  # a Python function's node has only apply
-    with torch.no_grad():
-        result = call(*gradients)
+    result = call(*gradients)
     return result if isinstance(result, tuple) else (result,)

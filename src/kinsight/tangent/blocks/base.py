@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from kinsight.tangent.hashing import Hash
 
@@ -95,6 +96,11 @@ class Block(ABC):
         The pairs add up to :meth:`trace_gram`.
         """
         return None
+
+
+def differentiated(*tensors: Tensor) -> bool:
+    """Whether what is made of them will be differentiated again, backward or forward."""
+    return forward_ad._current_level >= 0 or any(tensor.requires_grad for tensor in tensors)
 
 
 def row_products(left: Tensor, right: Tensor) -> Tensor:

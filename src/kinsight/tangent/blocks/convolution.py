@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinsight.tangent import plan
-from kinsight.tangent.blocks.base import Block
+from kinsight.tangent.blocks.base import Block, differentiated
 from kinsight.tangent.blocks.dense import Dense
 from kinsight.tangent.blocks.outer import Outer
 from kinsight.tangent.blocks.taps import Taps
@@ -32,6 +32,8 @@ def patches(value: Tensor, geometry: Geometry, sizes: tuple[int, ...]) -> Tensor
     if any(geometry.padding):
         pad = [p for size in reversed(geometry.padding) for p in (size, size)]
         value = functional.pad(value, pad)
+    if differentiated(value):
+        return _differentiable_patches(value, geometry, sizes)
     batch, channels = value.shape[:2]
     space = value.stride()[2:]
     view = value.as_strided(
@@ -44,6 +46,18 @@ def patches(value: Tensor, geometry: Geometry, sizes: tuple[int, ...]) -> Tensor
         value.storage_offset(),
     )
     return view.reshape(batch, geometry.groups, -1, torch.Size(sizes).numel())
+
+
+def _differentiable_patches(value: Tensor, geometry: Geometry, sizes: tuple[int, ...]) -> Tensor:
+    """The same of padded input: the derivative of as_strided is slow and knows no forward mode."""
+    for dim, size in enumerate(sizes):
+        step = geometry.dilation[dim]
+        width = (geometry.kernel[dim] - 1) * step + 1
+        value = value.unfold(2 + dim, width, geometry.stride[dim]).narrow(2 + dim, 0, size)
+        value = value[..., ::step]
+    rank = len(sizes)
+    value = value.permute(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
+    return value.reshape(len(value), geometry.groups, -1, torch.Size(sizes).numel())
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,8 @@ class Convolution(Block):
     def written_out(self) -> Block:
         """Every entry of the gradient, in the order in which that is cheapest."""
         g = self.geometry
-        if g.groups > 1 or any(step > 1 for step in g.stride):
+        plain = g.groups == 1 and all(step == 1 for step in g.stride)
+        if not plain or differentiated(self.value, self.delta):  # taps are written in place
             return Dense(self.dense())
         return Taps.of(self.value, self.delta, g.kernel, g.padding, g.dilation)
 

@@ -18,6 +18,24 @@ def _scale_or_shift(use: Use, normalized: Tensor | None, shape: tuple[int, ...])
     return reduce_to(value, shape) if shape[use.owner.dim] == 1 else None
 
 
+def _statistics(
+    value: Tensor, axes: tuple[int, ...], mean: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and 1/√(variance + eps) as the node saved them; anew where they are differentiated.
+
+    Autograd knows no derivative of what the node saved.
+    """
+    if not torch.is_grad_enabled():
+        return mean, inverse
+    variance = value.var(axes, correction=0, keepdim=True)
+    return value.mean(axes, keepdim=True), _inverse(variance, inverse)
+
+
+def _inverse(moment: Tensor, saved: Tensor) -> Tensor:
+    """1/√(moment + eps), with the eps that makes it what was saved."""
+    return (moment + (saved.detach() ** -2 - moment).detach()).rsqrt()
+
+
 @register_rule("NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm")
 def batch_norm(use: Use) -> Block | None:
     """With running statistics: (x − μ) / √(σ² + eps)."""
@@ -38,9 +56,10 @@ def batch_norm(use: Use) -> Block | None:
 def layer_norm(use: Use) -> Block | None:
     """Statistics over the last dimensions, as the node saved them."""
     value = use.saved("input")
-    normalized = (value - use.saved("result1")) * use.saved("result2")
+    axes = tuple(range(value.dim() - len(use.shape), value.dim()))
+    mean, inverse = _statistics(value, axes, use.saved("result1"), use.saved("result2"))
     shape = (1,) * (value.dim() - len(use.shape)) + tuple(use.shape)
-    return _scale_or_shift(use, normalized, shape)
+    return _scale_or_shift(use, (value - mean) * inverse, shape)
 
 
 @register_rule("NativeGroupNorm")
@@ -48,8 +67,9 @@ def group_norm(use: Use) -> Block | None:
     """Statistics over groups of channels, as the node saved them."""
     value, node = use.saved("input"), use.node
     groups = value.reshape(value.shape[0], node._saved_group, -1)
-    mean, inverse = use.saved("result1"), use.saved("result2")  # (rows, G)
-    normalized = ((groups - mean[..., None]) * inverse[..., None]).reshape(value.shape)
+    saved = [use.saved(name)[..., None] for name in ("result1", "result2")]  # (rows, G, 1)
+    mean, inverse = _statistics(groups, (2,), *saved)
+    normalized = ((groups - mean) * inverse).reshape(value.shape)
     return _scale_or_shift(use, normalized, (1, *use.shape, *[1] * (value.dim() - 2)))
 
 
@@ -57,6 +77,10 @@ def group_norm(use: Use) -> Block | None:
 def rms_norm(use: Use) -> Block | None:
     """x / √(mean x² + eps), where the operator is fused."""
     value = use.saved("input")
-    normalized = value * use.saved("result1")
+    inverse = use.saved("result1")
+    if torch.is_grad_enabled():
+        axes = tuple(range(value.dim() - len(use.shape), value.dim()))
+        inverse = _inverse(value.square().mean(axes, keepdim=True), inverse)
+    normalized = value * inverse
     shape = (1,) * (value.dim() - len(use.shape)) + tuple(use.shape)
     return _scale_or_shift(use, normalized.to(torch.promote_types(value.dtype, value.dtype)), shape)

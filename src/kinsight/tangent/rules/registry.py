@@ -44,8 +44,12 @@ class Use:
         return torch.stack([self.owner.to_samples(value) for value in values], 1)
 
     def saved(self, name: str) -> Tensor:
-        """An operand of the operator as autograd kept it, in float32 if it was half precision."""
-        value = getattr(self.node, f"_saved_{name}").detach()
+        """An operand of the operator as autograd kept it, in float32 if it was half precision.
+
+        Where gradients are to be differentiated again it stays part of the graph.
+        """
+        value = getattr(self.node, f"_saved_{name}")
+        value = value if torch.is_grad_enabled() else value.detach()
         return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
     def broadcast(self, values: tuple[Tensor, ...] | list[Tensor]) -> Block | None:

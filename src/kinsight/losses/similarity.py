@@ -1,0 +1,154 @@
+"""A training term that asks for similarity: −weight · sign · mean of k_C over pairs."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from kinsight.checks import one_of
+from kinsight.errors import ArgumentError, PairError, ZeroGradientWarning
+from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.losses.gradients import Gradients
+from kinsight.losses.pairs import Pairs, check_pairs, of_equal_label, side_by_side
+from kinsight.losses.products import normalized, paired
+from kinsight.network.columns import Batch, common_length
+from kinsight.network.function import OutputFunction
+from kinsight.network.parameters import ParameterChoice
+
+
+class SimilarityLoss:
+    """−sign · weight · mean k_C(x, x') over pairs that should be alike (or unlike).
+
+    k_C is the similarity of :class:`~kinsight.TangentKernel`, here part of the graph, so that
+    it can be trained. Add the term to any loss before ``backward``; nothing else changes.
+
+    Args:
+        model: the network that is trained, as it is or wrapped (DDP, torch.compile: the module
+            inside is used, in eager mode, because compiled graphs have no second derivative);
+            or a kernel on it, whose output, parameters and normalization are taken over.
+        pairs: ``"given"``: ``loss(x, y)``, sample i of x with sample i of y. ``"labels"``:
+            ``loss(x, labels=y)``, all pairs of equal label within the batch. A function from a
+            batch to its partners (an augmentation, a group action): ``loss(x)``.
+        weight: λ ≥ 0.
+        sign: 1 asks for alike pairs, −1 for unlike ones.
+        reduce: ``"pairs"``: the mean of every pair's own similarity. ``"means"``: one
+            similarity, between the mean gradient of the first samples and that of the second;
+            cheaper, and defined for batch norm in training mode.
+        output: what is asked of the network; for classes ``ks.outputs.OwnClass()`` (one number)
+            costs least, ``ks.outputs.Probes(1)`` with ``"trace"`` estimates all.
+        parameters: names, globs or a predicate: layers whose gradients count.
+        normalization: of several outputs, ``"whitened"`` or ``"trace"``.
+        forward: ``(model, batch) -> outputs`` where the default reading of a batch does not fit.
+
+    The value lies in [−weight, weight]. Pairs of which a sample has no gradient are left out
+    with a warning.
+
+    Cost: a forward pass, D backward passes, the products of pairs, and twice that again in
+    ``backward``; memory for the gradients of the batch, or for two with ``"means"``.
+
+    Example:
+        >>> import torch, kinsight as ks
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+        >>> loss = ks.losses.SimilarityLoss(model, weight=0.1)
+        >>> x = torch.randn(3, 2)
+        >>> round(loss(x, x).item(), 4)
+        -0.1
+
+    Source: Charpiat et al. 2019, §5. Their code adds k_C where their text subtracts it; here
+    ``sign=1`` makes pairs alike, as the text says.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | TangentKernel,
+        *,
+        pairs: Pairs = "given",
+        weight: float = 1.0,
+        sign: Literal[1, -1] = 1,
+        reduce: Literal["pairs", "means"] = "pairs",
+        output: OutputFunction | None = None,
+        parameters: ParameterChoice = None,
+        normalization: Literal["whitened", "trace"] | None = None,
+        forward: Callable[[nn.Module, Batch], Any] | None = None,
+    ):
+        check_pairs(pairs)
+        one_of("sign", sign, (1, -1))
+        one_of("reduce", reduce, ("pairs", "means"))
+        if not weight >= 0 or weight == float("inf"):
+            raise ArgumentError(
+                f"weight: expected a number from 0 on, got {weight!r}; sign=-1 asks for unlike pairs"
+            )
+        self.pairs, self.weight, self.sign, self.reduce = pairs, float(weight), sign, reduce
+        self.gradients = Gradients(model, output, parameters, forward)
+        inherited = model.normalization if isinstance(model, TangentKernel) else "whitened"
+        self.normalization = normalization or inherited or "whitened"
+        one_of("normalization", self.normalization, ("whitened", "trace"))
+        if self.gradients.probed and self.normalization == "whitened":
+            raise ArgumentError(
+                "random probes estimate Tr K only, and whitening needs every output of a sample; "
+                "use normalization='trace' with ks.outputs.Probes"
+            )
+
+    def __call__(self, x: Batch, y: Batch | None = None, labels: Any = None) -> Tensor:
+        """The term for one batch: a number with a graph.
+
+        Raises:
+            PairError: no pair in the batch, no partner or label where one is needed, or no pair
+                whose samples both have a gradient.
+            NetworkError: an operator without a second derivative, named.
+            TrainingModeError: batch norm in training mode with ``reduce="pairs"``.
+        """
+        return -self.sign * self.weight * self.similarity(x, y, labels).mean()
+
+    def similarity(self, x: Batch, y: Batch | None = None, labels: Any = None) -> Tensor:
+        """k_C of every pair, (n,) in [−1, 1], or (1,) with ``reduce="means"``; with a graph."""
+        batch, i, j = self._paired(x, y, labels)
+        placed = self.gradients.place(batch)
+        own = self._means if self.reduce == "means" else self._each
+        k, there = normalized(*own(placed, i, j), self.normalization)
+        if not bool(there.all()):
+            self._tell(there)
+        return self.gradients.tried("similarity", k[there])
+
+    def _each(self, batch: Batch, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.gradients.features(batch)
+        with torch.enable_grad():
+            samples = torch.arange(len(features))
+            own = paired(features, samples, samples)
+            return paired(features, i, j), own[i], own[j]
+
+    def _means(self, batch: Batch, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        weights = torch.zeros(2, common_length(batch))
+        for group, samples in zip(weights, (i, j), strict=True):
+            group.index_add_(0, samples, torch.full((len(samples),), 1 / len(samples)))
+        first, second = (torch.stack(rows) for rows in self.gradients.means(batch, weights))
+        return (first @ second.T)[None], (first @ first.T)[None], (second @ second.T)[None]
+
+    def _paired(self, x: Batch, y: Batch | None, labels: Any) -> tuple[Batch, Tensor, Tensor]:
+        if self.pairs == "labels":
+            if y is not None:
+                raise PairError("expected loss(x, labels=…) for pairs='labels', got partners")
+            return x, *of_equal_label(labels, common_length(x))
+        if callable(self.pairs):
+            if y is not None:
+                raise PairError("expected loss(x) where pairs= makes the partners, got partners")
+            return side_by_side(x, self.pairs(x))
+        if y is None:
+            raise PairError("expected loss(x, y) for pairs='given', got no y; name the partners")
+        return side_by_side(x, y)
+
+    def _tell(self, there: Tensor) -> None:
+        missing = int((~there).sum())
+        if missing == len(there):
+            raise PairError(
+                f"expected samples with a gradient, got none in any of {missing} pairs: the output "
+                "does not move with the chosen parameters there (dead units, saturation); check "
+                "the output and parameters="
+            )
+        warnings.warn(
+            f"{missing} of {len(there)} pairs have a sample without gradient and are left out",
+            ZeroGradientWarning,
+            stacklevel=4,
+        )
