@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"provenance"},
     {"tangent"},
     {"kernel"},
-    {"search", "engines", "baselines"},
+    {"search", "engines", "baselines", "subject"},
     {"store"},
     {"testing", "analysis"},
     {"sketching"},
