@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"tangent"},
     {"kernel"},
     {"search", "engines", "baselines", "subject"},
-    {"store"},
+    {"store", "metrics"},
     {"testing", "analysis"},
     {"sketching"},
     {"run"},

@@ -66,7 +66,7 @@ def identity_of(
         "forward": described(subject.forward) if subject.forward else "the usual one",
         "parameters": list(kernel.function.selection.chosen),
         "normalization": subject.normalization,
-        "metric": kernel.metric,
+        "metric": kernel.metric.identity,
         "dtype": str(kernel.function.dtype).removeprefix("torch."),
         "neighbours": neighbours,
         "thresholds": list(THRESHOLDS),
