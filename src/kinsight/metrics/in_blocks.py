@@ -58,9 +58,10 @@ def block_fisher(
     damping = checked(damping)
     fitting = Fitting(kernel, data, output)
     plans = [_Plan.of(names, fitting, per) for names in _groups(fitting, per)]
-    for plan in plans:
-        sizes = (4, plan.rows, plan.width, plan.width)  # two sums, eigenvectors, root
-        refuse_oversize(f"the Fisher blocks of {plan.name}", sizes, 8, fitting.engine.budget)
+    numbers = sum(plan.rows * plan.width**2 for plan in plans)
+    largest = max(plans, key=lambda plan: plan.width).name
+    what = f"sums, eigenvectors and roots of the Fisher blocks (the largest of {largest})"
+    refuse_oversize(what, (4, numbers), 8, fitting.engine.budget)
     sums = _products(fitting, plans)
     if damping == 0:
         _refuse_degenerate(plans, fitting)

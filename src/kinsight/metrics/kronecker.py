@@ -159,10 +159,10 @@ class _Rows(nn.Module):
 
 
 def _supported(fitting: Fitting) -> list[_Layer]:
-    """Layers that K-FAC covers, and that a look at one sample shows at work exactly once.
+    """Layers that K-FAC covers, and that a look at two samples shows at work exactly once.
 
-    Not those whose weight is grouped, shared between modules, made from others, or used behind
-    the module's back, as attention does with its projections.
+    Not those whose weight is grouped, shared between modules, made from others, differentiated
+    twice, or used behind the module's back, as attention does with its projections.
     """
     function = fitting.function
     chosen = {id(p): name for name, p in function.selection.chosen.items()}
@@ -174,26 +174,40 @@ def _supported(fitting: Fitting) -> list[_Layer]:
     layers = []
     for path, module in function.model.named_modules():
         own = {k: p for k, p in module.named_parameters(recurse=False) if id(p) in chosen}
-        plain = type(module) is nn.Linear or (
-            type(module) is nn.Conv2d
-            and module.groups == 1
-            and module.padding_mode == "zeros"
-            and not isinstance(module.padding, str)
-        )
+        names = {kind: chosen[id(p)] for kind, p in own.items()}
         alone = all(owners[id(p)] == 1 for p in own.values())
-        if plain and own and alone and len(called.get(path, ())) == 1:
-            names = {kind: chosen[id(p)] for kind, p in own.items()}
+        once = len(called.get(path, ())) == 1 and called[path][0] > 0
+        if _plain(module) and own and alone and once and _used_once(fitting, names):
             width = next(iter(own.values())).shape[0]
             layers.append(_Layer(path, called[path][0] // width, names))
     return layers
 
 
+def _plain(module: nn.Module) -> bool:
+    """A linear layer or a convolution whose weight is its own parameter."""
+    if type(module) is nn.Conv2d:
+        zeros = module.padding_mode == "zeros" and not isinstance(module.padding, str)
+        if module.groups > 1 or not zeros:
+            return False
+    elif type(module) is not nn.Linear:
+        return False
+    return isinstance(module._parameters.get("weight"), nn.Parameter)
+
+
+def _used_once(fitting: Fitting, names: dict[str, str]) -> bool:
+    treatment = fitting.engine.capture.treatment
+    return all(n in treatment and len(treatment[n].operators) == 1 for n in names.values())
+
+
 def _calls(fitting: Fitting) -> dict[str, list[int]]:
-    """The sizes of what each module returned in one pass over one sample, call by call."""
+    """Numbers that each module returned for a sample, call by call; 0: not sample by sample."""
     seen: dict[str, list[int]] = {}
+    few = fitting.data.take(range(min(2, len(fitting.data))))
+    count = batch_length(few)
 
     def note(path: str, value: Any) -> None:
-        seen.setdefault(path, []).append(value.numel() if isinstance(value, Tensor) else 0)
+        fit = isinstance(value, Tensor) and value.dim() > 1 and value.shape[0] == count
+        seen.setdefault(path, []).append(value.numel() // count if fit else 0)
 
     hooks = [
         module.register_forward_hook(lambda _m, _i, value, path=path: note(path, value))
@@ -201,7 +215,7 @@ def _calls(fitting: Fitting) -> dict[str, list[int]]:
     ]
     try:
         with torch.no_grad():
-            fitting.function(fitting.function.place(fitting.data.take(range(1))))
+            fitting.function(fitting.function.place(few))
     finally:
         for hook in hooks:
             hook.remove()
@@ -220,6 +234,8 @@ def _factors(curvlinops: Any, fitting: Fitting, layers: list[_Layer]) -> list[_F
     joined = []
     for layer in layers:
         path = f"model.{layer.path}" if layer.path else "model"
+        if any(path not in one[1] for one in found):
+            continue  # no gradient arrived behind it: the diagonal covers it
         both = [one[1][path].cpu().double() for one in found]
         inputs = [one[0][path].cpu().double() for one in found if path in one[0]]
         joined.append(_Factors(layer, torch.stack(inputs) if inputs else None, torch.stack(both)))
