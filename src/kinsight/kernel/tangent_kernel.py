@@ -120,6 +120,20 @@ class TangentKernel:
             return self.inner(x, y)
         return self._pairs(x, y, self.normalization, combine.similarity)
 
+    def rotation_similarity(self, x: Any, y: Any = None) -> Tensor:
+        """max over rotations R of Tr(K_C(x, y) R) / √(r r'): (N, M), for vectors such as shifts.
+
+        The same however the outputs of x and of y are rotated, each by its own; in [0, 1] for
+        D ≥ 2, at least :meth:`similarity`, which it is for D = 1. Of K / √(Tr K(x,x) Tr K(y,y))
+        with ``normalization="trace"``, of K with ``None``. No sum of it has a short way:
+        ``ks.baselines.SimilaritySource(kernel.rotation_similarity(data))`` for analyses.
+
+        Cost: as :meth:`matrix`, and O(D³) a pair. Source: Kabsch (1976).
+        """
+        plain = self.normalization is None
+        combination = combine.rotation if plain else combine.rotation_similarity
+        return self._pairs(x, y, self.normalization, combination)
+
     def matrix(self, x: Any, y: Any = None, normalized: bool = True) -> Tensor:
         """K_C(x, y) = K(x,x)^{-1/2} K(x,y) K(y,y)^{-1/2}, or K(x, y): (N, M, D, D).
 
