@@ -95,3 +95,11 @@ class FallbackWarning(KinsightWarning):
 
 class StoreWarning(KinsightWarning):
     """A store goes on with something else than it was begun with, which may change last digits."""
+
+
+class MetricError(KinsightError, ValueError):
+    """A metric on parameters would say nothing: too few samples, or an optimiser without state."""
+
+
+class MetricWarning(KinsightWarning):
+    """A metric on parameters is close to degenerate, or leaves parameters out."""

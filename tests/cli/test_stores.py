@@ -9,8 +9,8 @@ import torch
 
 import kinsight as ks
 from cli.cases import PLAN, content, done, flip, kinsight, refused
-from kinsight.run.target import load_target
 from kinsight.sketching.worker import ShardWorker
+from kinsight.subject.target import load_target
 
 
 def sketches(run: Path) -> np.ndarray:

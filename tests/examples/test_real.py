@@ -9,7 +9,7 @@ import torch
 
 import kinsight as ks
 from kinsight.run import Settings, analyze, doctor
-from kinsight.run.subject import as_subject
+from kinsight.subject.subject import as_subject
 from kinsight.tangent.reference import jacobian_by_loop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

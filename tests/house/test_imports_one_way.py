@@ -14,13 +14,13 @@ SOURCE = Path(__file__).parents[2] / "src" / "kinsight"
 
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"checks", "progress", "files"},
+    {"checks", "progress", "files", "drawing"},
     {"network"},
     {"provenance"},
     {"tangent"},
     {"kernel"},
-    {"search", "engines", "baselines"},
-    {"store"},
+    {"search", "engines", "baselines", "subject"},
+    {"store", "metrics"},
     {"testing", "analysis"},
     {"sketching"},
     {"run"},

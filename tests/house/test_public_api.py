@@ -35,6 +35,7 @@ PUBLIC = {
     "errors",
     "fit",
     "invariance",
+    "metrics",
     "outputs",
     "sketch",
     "smoothing",

@@ -13,7 +13,8 @@ from PIL import Image
 from kinsight.errors import SubjectError
 from kinsight.report import write_report
 from kinsight.run import RunFolder, analyze
-from kinsight.run.tables import COMPUTED, DISPLAYED
+from kinsight.run.tables import COMPUTED
+from kinsight.subject.display import DISPLAYED
 from run.subjects import COUNT, subject
 
 ANALYZE = import_module("kinsight.run.analyze")  # the function of that name hides the module

@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.result import Result, histogram
 from kinsight.analysis.targets import read_targets
 from kinsight.analysis.walk import require_similarity
 from kinsight.baselines.cka import Alignment
 from kinsight.baselines.pairs import Rows, Sides
 from kinsight.checks import positive
+from kinsight.drawing.marks import line_at
+from kinsight.drawing.style import INK, colour_and_marker, new_figure
 from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import TopK
 from kinsight.kernel.source import Source, check_neighbours
@@ -100,16 +102,22 @@ class Comparison(Result):
         """Histograms of overlap and rank correlation, and one density against the other."""
         figure, (left, middle, right) = new_figure(3, width=4.0)
         histogram(left, self.overlap, f"common among the {self.k} nearest")
-        left.axvline(self.chance, color="tab:red", linewidth=1)
+        line_at(left, self.chance, "at random")
         histogram(middle, self.rank_correlation, "rank correlation of similarities")
-        colours = None if self.labels is None else self.labels.numpy()
-        right.scatter(
-            self.density_first.numpy(), self.density_second.numpy(), s=6, c=colours, cmap="tab10"
-        )
+        for place, chosen in enumerate(self._groups()):
+            colour, marker = colour_and_marker(place)
+            both = self.density_first[chosen], self.density_second[chosen]
+            right.scatter(*both, s=8, c=colour, marker=marker, linewidths=0, rasterized=True)
         right.set_xlabel("density, first (in samples)")
         right.set_ylabel("density, second (in samples)")
-        figure.suptitle(f"alignment {self.alignment:.2f}; red: neighbours drawn at random")
+        figure.suptitle(f"alignment {self.alignment:.2f}", color=INK)
         return figure
+
+    def _groups(self) -> list[Tensor]:
+        """Which samples have which label, those without one first: (N,) bool each."""
+        if self.labels is None:
+            return [torch.ones(len(self.overlap), dtype=torch.bool)]
+        return [self.labels == label for label in self.labels.unique()]
 
 
 def compare(

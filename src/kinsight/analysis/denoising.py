@@ -22,12 +22,14 @@ from kinsight.analysis.answers import answer
 from kinsight.analysis.applied import applied
 from kinsight.analysis.assumptions import Assumption, check_assumptions
 from kinsight.analysis.averages import Averages, averages
-from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.result import Result, histogram
 from kinsight.analysis.spectrum import Spectrum
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.training import Descent, Training, check_training
 from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero
+from kinsight.drawing.marks import line_at
+from kinsight.drawing.style import new_figure
 from kinsight.errors import ArgumentError
 from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.source import Source
@@ -79,8 +81,7 @@ class Denoising(Result):
         figure, (left, right) = new_figure(2, 5)
         histogram(left, self.factor, "denoising factor")
         if self.noise_gain is not None:
-            left.axvline(self.noise_gain, color="C3", label=f"noise gain by {self.smoother}")
-            left.legend(frameon=False)
+            line_at(left, self.noise_gain, f"noise gain by {self.smoother}")
         histogram(right, self.shift.norm(dim=1), "‖shift‖, in units of the label")
         return figure
 

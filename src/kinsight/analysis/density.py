@@ -35,10 +35,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.result import Result, histogram
 from kinsight.analysis.tallies import Centred, Counts
 from kinsight.analysis.walk import answers, require_similarity
 from kinsight.checks import one_of, positive
+from kinsight.drawing.style import new_figure
 from kinsight.errors import ArgumentError
 from kinsight.kernel.source import Source
 from kinsight.kernel.stream import Block

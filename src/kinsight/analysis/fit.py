@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kinsight.analysis.result import Result, new_figure
+from kinsight.analysis.result import Result
 from kinsight.analysis.tallies import positive_power
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.walk import Page, Tally, answers
 from kinsight.checks import above_zero
+from kinsight.drawing.marks import fit_map
+from kinsight.drawing.style import new_figure
 from kinsight.kernel.source import Source
 from kinsight.kernel.stream import Block
 
@@ -53,19 +55,9 @@ class Fit(Result):
 
     def figure(self) -> "Figure":
         """The map: neighbours against disagreement, the borders of the regimes drawn in."""
-        figure, (axes,) = new_figure(width=7)
-        said = self.regime >= 0
-        for i, name in enumerate(REGIMES):
-            chosen = self.regime == i
-            label = f"{name} ({int(chosen.sum()):,})"
-            axes.scatter(self.count[chosen], self.spread[chosen], 5, label=label, linewidths=0)
-        axes.axvline(self.few, color="0.4", linewidth=1, linestyle="--")
-        axes.axhline(self.mixed, color="0.4", linewidth=1, linestyle="--")
-        if bool((self.count[said] > 0).any()):
-            axes.set_xscale("log")
-        axes.set_xlabel("neighbours in the network’s eyes, in samples")
-        axes.set_ylabel("label variance among them, share of all")
-        axes.legend(frameon=False, markerscale=3)
+        figure, (axes,) = new_figure(width=8)
+        count, spread = self.count.numpy(), self.spread.numpy()
+        fit_map(axes, count, spread, self.regime.numpy(), self.few, self.mixed, REGIMES)
         return figure
 
 

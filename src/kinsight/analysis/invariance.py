@@ -24,9 +24,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
 from kinsight.analysis.compare import class_labels
-from kinsight.analysis.result import Result, new_figure
+from kinsight.analysis.result import Result
 from kinsight.analysis.transforms import FAMILIES, Transform, on_inputs
 from kinsight.checks import one_of, positive
+from kinsight.drawing.style import ACCENT, INK, colour_and_marker, house_style, new_figure
 from kinsight.errors import ArgumentError, DataError
 from kinsight.network.batches import Batches, batch_length
 from kinsight.network.columns import plain
@@ -90,16 +91,22 @@ class Invariance(Result):
         figure, (axes,) = new_figure()
         value = self.similarity.double()
         low, high = value.nanquantile(torch.tensor([0.1, 0.9]).double(), dim=0).numpy()
-        axes.fill_between(self.strengths, low, high, color="tab:blue", alpha=0.15, linewidth=0)
+        axes.fill_between(self.strengths, low, high, color=ACCENT, alpha=0.15, linewidth=0)
         if self.labels is not None:
-            for label, own in self._classes():
-                curve = own.double().nanmean(0).numpy()
-                axes.plot(self.strengths, curve, linewidth=0.8, label=f"class {label}")
-            axes.legend(fontsize=7, ncols=2)
-        axes.plot(self.strengths, self.mean().numpy(), color="0.1", linewidth=2, marker="o")
+            self._draw_classes(axes)
+        axes.plot(self.strengths, self.mean().numpy(), color=INK, linewidth=2, marker="o")
         axes.set_xlabel(f"{self.transform} ({self.unit})" if self.unit else self.transform)
         axes.set_ylabel("similarity of x and its changed copy")
         return figure
+
+    def _draw_classes(self, axes: Any) -> None:
+        for place, (label, own) in enumerate(self._classes()):
+            colour, marker = colour_and_marker(place)
+            curve = own.double().nanmean(0).numpy()
+            look = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 0.8}
+            axes.plot(self.strengths, curve, label=f"class {label}", **look)
+        with house_style():
+            axes.legend(fontsize=7, ncols=2)
 
     def _classes(self) -> list[tuple[int, Tensor]]:
         if self.labels is None:

@@ -1,19 +1,24 @@
 """What every analysis returns: tensors with one entry a sample, as a table and as a figure."""
 
-from abc import ABC, abstractmethod
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from kinsight.drawing import marks
+from kinsight.drawing.notebook import Shown
 
 if TYPE_CHECKING:
     import pyarrow
-    from matplotlib.figure import Figure
 
 
-class Result(ABC):
-    """A frozen dataclass whose tensors have N entries, in the order of the data."""
+class Result(Shown):
+    """A frozen dataclass whose tensors have N entries, in the order of the data.
+
+    A notebook shows its fields in a few words, and its figure.
+    """
 
     def table(self) -> "pyarrow.Table":
         """One row a sample: a column for every tensor, lists of numbers where it has several."""
@@ -26,9 +31,9 @@ class Result(ABC):
         found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
-    @abstractmethod
-    def figure(self) -> "Figure":
-        """The result as a person looks at it."""
+    def _numbers(self) -> list[tuple[str, str]]:
+        found = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore
+        return [(name, _said(value)) for name, value in found if value is not None]
 
 
 def as_column(value: Tensor) -> Any:
@@ -44,32 +49,25 @@ def as_column(value: Tensor) -> Any:
     return pyarrow.FixedSizeListArray.from_arrays(flat, value[0].numel())
 
 
-def new_figure(panels: int = 1, width: float = 6.0, height: float = 4.0) -> tuple["Figure", list]:
-    """An empty figure in the house style, and its axes. No global state of matplotlib is used."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: dict[Any, Any] = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(width * panels, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = [figure.add_subplot(1, panels, i + 1) for i in range(panels)]
-    for each in axes:
-        each.grid(True, color="0.9", linewidth=0.8)
-        each.set_axisbelow(True)
-    return figure, axes
+def histogram(axes: Any, values: Tensor, name: str, marked: Any = None, said: str = "") -> None:
+    """Samples by value, the median marked; ``marked`` (N,) bool in another colour."""
+    marks.histogram(axes, values.numpy(), name, None if marked is None else marked.numpy(), said)
 
 
-def histogram(axes: Any, values: Tensor, name: str) -> None:
-    """Samples by value, the median marked."""
-    finite = values[values.isfinite()].numpy()
-    axes.set_xlabel(name)
-    axes.set_ylabel("samples")
-    if not len(finite):
-        return
+def _said(value: Any) -> str:
+    """A field in a few words: of a tensor its shape, its median and its range."""
+    if not isinstance(value, Tensor):
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+    shape = "×".join(f"{n:,}" for n in value.shape)
+    finite = value.detach().double()
+    finite = finite[finite.isfinite()]
+    if not finite.numel():
+        return f"{shape}, none finite" if value.numel() else f"{shape}, empty"
+    if value.dtype == torch.bool:
+        return f"{shape}, {int(finite.sum()):,} true"
+    # numpy: quantiles of torch stop at 16 million entries
+    middle = float(np.median(finite.cpu().numpy()))
     low, high = float(finite.min()), float(finite.max())
-    if high - low < 1e-9 * max(abs(high), 1.0):
-        low, high = low - 0.5, high + 0.5
-    axes.hist(finite, bins=min(60, max(8, int(len(finite) ** 0.5))), range=(low, high), rwidth=0.9)
-    axes.axvline(float(np.median(finite)), color="0.2", linewidth=1, linestyle="--")
+    apart = value.numel() - finite.numel()
+    more = f", {apart:,} not finite" if apart else ""
+    return f"{shape}, median {middle:.4g}, from {low:.4g} to {high:.4g}{more}"

@@ -38,11 +38,12 @@ import torch
 from torch import Tensor
 
 from kinsight.analysis.answers import answer
-from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.result import Result, histogram
 from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.votes import vote
 from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero, one_of, positive
+from kinsight.drawing.style import new_figure
 from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.source import Source
@@ -81,9 +82,10 @@ class Suspects(Result):
         return order[self.contradicts[order]]
 
     def figure(self) -> "Figure":
-        """A histogram of the score."""
+        """A histogram of the score, counts as logarithms; contradicted labels in another colour."""
         figure, (axes,) = new_figure()
-        histogram(axes, self.score, "suspicion, 1 = the others say something else")
+        name = "suspicion, 1 = the others say something else"
+        histogram(axes, self.score, name, self.contradicts, "contradicted")
         axes.set_yscale("log")
         return figure
 

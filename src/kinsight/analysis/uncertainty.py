@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kinsight.analysis.result import Result, histogram, new_figure
+from kinsight.analysis.result import Result, histogram
+from kinsight.drawing.style import new_figure
 from kinsight.kernel.source import Source
 
 if TYPE_CHECKING:

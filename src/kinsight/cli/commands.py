@@ -71,7 +71,7 @@ def analyze_command(
     """Compare all samples of your data as your network sees them; leave a folder and a report."""
     with ending(lambda: _kept(out)):
         from kinsight.run.claim import check_folder
-        from kinsight.run.target import load_target
+        from kinsight.subject.target import load_target
 
         check_folder(out, fresh)  # before the function, which may take long
         asked = options.settings(dtype, device, memory, batch_size)
@@ -94,7 +94,7 @@ def doctor_command(
     with ending():
         from kinsight.cli.words import diagnosis_text
         from kinsight.run import doctor
-        from kinsight.run.target import load_target
+        from kinsight.subject.target import load_target
 
         asked = options.settings(dtype, device, memory, batch_size)
         subject = options.adjusted(load_target(target), output, normalization, parameters)

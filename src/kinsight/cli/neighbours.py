@@ -10,10 +10,10 @@ import numpy as np
 from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.run.sketched import CLASS, kernel_like
-from kinsight.run.target import load_target
 from kinsight.sketching.store import Store
 from kinsight.store.folder import StoreFolder
 from kinsight.store.ledger import Ledger
+from kinsight.subject.target import load_target
 
 _FACTS = ("id", "label", CLASS)
 _LONGEST = 40  # characters of an id or a label in the table

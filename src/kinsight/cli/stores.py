@@ -225,8 +225,8 @@ def _repaired(run: str, source: str | None, device: str | None) -> tuple[list["D
 def _remake(source: str, device: str | None) -> "Remake":
     """The function that sketches shards again; what it needs of run.json it reads when called."""
     from kinsight.run.sketched import given_of, kernel_like
-    from kinsight.run.target import load_target
     from kinsight.sketching.remake import Remake
+    from kinsight.subject.target import load_target
 
     subject = load_target(source)
     given = given_of(subject)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from kinsight.network import outputs
 from kinsight.progress import bar
-from kinsight.run.subject import Subject
+from kinsight.subject.subject import Subject
 
 FLIPPED = 72  # of 1,797 labels, 4 %
 _EPOCHS = 30

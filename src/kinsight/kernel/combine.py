@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from kinsight.kernel.rotation import best_trace
 from kinsight.kernel.stream import Held
 from kinsight.kernel.whitening import JOINED
 from kinsight.tangent.blocks import Block, Joined
@@ -64,3 +65,13 @@ def influence(ours: Held, theirs: Held) -> Tensor:
     """K(y,x) K(x,x)⁺ for x of ours and y of theirs: (B, C, D, D)."""
     value = matrix(ours, theirs)
     return (value.mT.double() @ ours.root[:, None]).to(value.dtype)
+
+
+def rotation(ours: Held, theirs: Held) -> Tensor:
+    """max over rotations R of Tr(J J'ᵀ R): (B, C)."""
+    return best_trace(matrix(ours, theirs))
+
+
+def rotation_similarity(ours: Held, theirs: Held) -> Tensor:
+    """The same of features of unit norm, rounding kept inside [−1, 1]: (B, C)."""
+    return rotation(ours, theirs).clamp(-1, 1)

@@ -66,7 +66,7 @@ def _weighted(
             yield features, weight
         return
     for piece in data.pieces(engine.batch_size):
-        features = engine.capture(engine.function.place(piece.batch))
+        features = engine.features(engine.function.place(piece.batch))
         weight = known[piece.start : piece.stop]
         bad = features.bad | (weight == 0).flatten(1).all(1)
         if bool(bad.any()):

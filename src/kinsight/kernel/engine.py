@@ -15,9 +15,10 @@ from kinsight.errors import (
     SingularOutputWarning,
 )
 from kinsight.kernel.budget import batch_size_for, refuse_oversize
+from kinsight.kernel.metric import Euclidean, Metric
 from kinsight.kernel.stream import Held
 from kinsight.kernel.whitening import Normalization, Own, examine, settled
-from kinsight.network.batches import Batches, Piece, batch_length
+from kinsight.network.batches import Batch, Batches, Piece, batch_length
 from kinsight.network.function import NetworkFunction
 from kinsight.network.guards import check_cancellation, check_mode, check_samples
 from kinsight.network.outputs import Loss
@@ -51,9 +52,12 @@ class Engine:
         budget: int,
         batch_size: int | None,
         tolerance: float | None,
+        metric: Metric | None = None,
     ):
         self.function = function
         self.capture = Capture(function)
+        self.metric = metric or Euclidean()
+        self._half = self.metric.to(self.accumulation, function.device)
         self.budget = budget
         self.tolerance = tolerance
         self._asked = batch_size
@@ -89,6 +93,10 @@ class Engine:
         """The precision of sums: at least float32."""
         return torch.promote_types(self.function.dtype, torch.float32)
 
+    def features(self, batch: Batch) -> Features:
+        """J M^-½ of a batch that is already in place; J where the metric is Euclidean."""
+        return self._half.half(self.capture(batch))
+
     def _measure(self, batches: Batches) -> None:
         """Size of f and of a sample's features, from one small batch of fit samples."""
         few = range(min(_FEW, len(batches)))
@@ -101,7 +109,7 @@ class Engine:
         d = self._outputs
         refuse_oversize("K(x,x) and the factors of one sample", (4, d, d), 8, self.budget)
         refuse_oversize("the weights' directions", (d, _widest(self)), itemsize, self.budget)
-        features = self.capture(batch)
+        features = self.features(batch)
         self._bytes = {n: b.bytes // batch_length(batch) for n, b in features.blocks.items()}
         if self._asked is None:
             largest = max(features.bytes, settled(features, _PAIRS).bytes)
@@ -123,7 +131,7 @@ class Engine:
         self, piece: Piece, notes: Notes, form: Callable[[Block], Block] | None = None
     ) -> tuple[Features, Own]:
         """Features of one batch with K(x,x); what is unfit is noted and zero."""
-        features = self.capture(self.function.place(piece.batch))
+        features = self.features(self.function.place(piece.batch))
         if form is not None:
             features = features.mapped(form)
         features, own = examine(features, self.tolerance)
@@ -144,7 +152,7 @@ class Engine:
         ``unit_rank`` divides whitened features by √r, so that they have norm 1 and not √r.
         """
         for piece in batches.pieces(self.batch_size, start, stop):
-            features = self.capture(self.function.place(piece.batch))
+            features = self.features(self.function.place(piece.batch))
             features = settled(features, _PAIRS)
             features, own = examine(features, self.tolerance)
             self._note(notes, piece.start, features, own)
@@ -241,9 +249,10 @@ class Engine:
                     how="unused" if not operators else "fallback" if slow else "rule",
                     reason=f"no rule for {', '.join(slow)} in this form" if slow else "",
                     bytes=self._bytes.get(name, 0),
+                    metric=self.metric.treatment(name),
                 )
             )
-        return Coverage(tuple(rows), selection.frozen, selection.excluded)
+        return Coverage(tuple(rows), selection.frozen, selection.excluded, self.metric.nbytes)
 
 
 def _remedy(function: NetworkFunction) -> str:

@@ -143,12 +143,13 @@ class ExactSource(Source):
         engine.tell(notes, normalization == "whitened" or combination is influence)
 
     def along_parameters(self) -> Tensor:
-        """J(x) θ, the derivative of f at x along the parameters themselves: (N, D) float64.
+        """J(x) M⁻¹ θ, the derivative of f at x along the parameters themselves: (N, D) float64.
 
-        Weight decay pulls f(x) by −λ J(x) θ. Cost: one sweep.
+        With the Euclidean metric M = I weight decay pulls f(x) by −λ J(x) θ. Cost: one sweep.
         """
         chosen = self.engine.function.selection.chosen
         theta = {name: _real(p.detach()).reshape(1, -1) for name, p in chosen.items()}
+        theta = self.engine.metric.along(theta)
         rows = []
         for _, _, features, own in self.engine.raw(self._data, Notes()):
             total = torch.zeros_like(features.values, dtype=torch.float64)

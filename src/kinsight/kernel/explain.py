@@ -19,6 +19,7 @@ from kinsight.network.batches import Batches
 from kinsight.tangent.blocks import Block, Convolution
 from kinsight.tangent.blocks.base import row_products
 from kinsight.tangent.features import Features
+from kinsight.tangent.preconditioning import Preconditioned
 
 
 def explain(
@@ -90,8 +91,12 @@ def _share(engine: Engine, name: str, ours: Features, theirs: Features) -> Layer
         float(share),
         _maps(left, other[0]),
         _maps(right, mine[0]),
-        grid=isinstance(left, Convolution),
+        grid=isinstance(left, Convolution) or _on_grid(left),
     )
+
+
+def _on_grid(block: Block) -> bool:
+    return isinstance(block, Preconditioned) and isinstance(block.inner, Convolution)
 
 
 def _maps(block: Block, direction: Tensor) -> tuple[Tensor, ...]:
@@ -111,6 +116,7 @@ def _by_pair(engine: Engine, layer: LayerShare, ours: Features, theirs: Features
     found = ours.blocks[layer.name].by_pair(theirs.blocks[layer.name])
     if found is None:
         raise ArgumentError(
-            f"pairs: expected x and y to use {layer.name} alike, but they do so in two ways"
+            f"pairs: expected x and y to use {layer.name} alike, but they do so in two ways, or "
+            "the metric mixes positions' two sides, as all but the Kronecker-factored one do"
         )
     return found[0, 0].double().cpu()

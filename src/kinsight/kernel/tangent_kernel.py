@@ -1,7 +1,7 @@
 """The exact tangent kernel of any network: what it takes for the same thing."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from kinsight.kernel.engine import Engine, Notes
 from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.explain import explain
 from kinsight.kernel.explanation import Explanation
+from kinsight.kernel.metric import Euclidean, Metric
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.stream import Combine, all_pairs
 from kinsight.kernel.whitening import Normalization
@@ -37,7 +38,8 @@ class TangentKernel:
         normalization: ``"whitened"``: k_C = Tr[K(x,x)^{-1/2} K(x,x') K(x',x')^{-1/2}] / √(r r');
             ``"trace"``: k_F = Tr K(x,x') / √(Tr K(x,x) Tr K(x',x')); ``None``: Tr K. For D = 1
             the first two are the cosine of the gradients.
-        metric: reserved; ``None`` is the Euclidean metric on parameters.
+        metric: M on parameters, K = J M⁻¹ J'ᵀ in every verb: one of ``kinsight.metrics``, fitted
+            to some data; ``None`` is the Euclidean one, M = I.
         dtype, device: compute in another precision or place, on a copy of the model.
         memory_budget: bytes for features and results; default a quarter of the machine's.
         batch_size: samples through the network at once; default from the budget.
@@ -72,7 +74,7 @@ class TangentKernel:
         output: OutputFunction | None = None,
         parameters: ParameterChoice = None,
         normalization: Normalization = "whitened",
-        metric: None = None,
+        metric: Metric | Literal["euclidean"] | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         memory_budget: int | None = None,
@@ -81,7 +83,6 @@ class TangentKernel:
         rank_tolerance: float | None = None,
     ):
         one_of("normalization", normalization, ("whitened", "trace", None))
-        one_of("metric", metric, (None,))
         _refuse_unfit_output(output)
         if isinstance(output, Probes) and normalization == "whitened":
             raise ArgumentError(
@@ -94,9 +95,11 @@ class TangentKernel:
             batch_size = positive("batch_size", batch_size)
         self.function = NetworkFunction(model, output, parameters, dtype, device, forward)
         self.normalization: Normalization = normalization
-        self.metric = metric
+        self.metric = _metric(metric, self.function)
         self.memory_budget = budget_for(memory_budget, self.function.device)
-        self.engine = Engine(self.function, self.memory_budget, batch_size, rank_tolerance)
+        self.engine = Engine(
+            self.function, self.memory_budget, batch_size, rank_tolerance, self.metric
+        )
 
     def inner(self, x: Any, y: Any = None) -> Tensor:
         """Tr K(x, y): (N, M), the inner product of the gradients, summed over outputs.
@@ -116,6 +119,20 @@ class TangentKernel:
         if self.normalization is None:
             return self.inner(x, y)
         return self._pairs(x, y, self.normalization, combine.similarity)
+
+    def rotation_similarity(self, x: Any, y: Any = None) -> Tensor:
+        """max over rotations R of Tr(K_C(x, y) R) / √(r r'): (N, M), for vectors such as shifts.
+
+        The same however the outputs of x and of y are rotated, each by its own; in [0, 1] for
+        D ≥ 2, at least :meth:`similarity`, which it is for D = 1. Of K / √(Tr K(x,x) Tr K(y,y))
+        with ``normalization="trace"``, of K with ``None``. No sum of it has a short way:
+        ``ks.baselines.SimilaritySource(kernel.rotation_similarity(data))`` for analyses.
+
+        Cost: as :meth:`matrix`, and O(D³) a pair. Source: Kabsch (1976).
+        """
+        plain = self.normalization is None
+        combination = combine.rotation if plain else combine.rotation_similarity
+        return self._pairs(x, y, self.normalization, combination)
 
     def matrix(self, x: Any, y: Any = None, normalized: bool = True) -> Tensor:
         """K_C(x, y) = K(x,x)^{-1/2} K(x,y) K(y,y)^{-1/2}, or K(x, y): (N, M, D, D).
@@ -236,6 +253,18 @@ class TangentKernel:
             result[block.rows, block.columns] = block.values.cpu()
         engine.tell(notes, normalization == "whitened" or combination is combine.influence)
         return torch.empty(sizes) if result is None else result
+
+
+def _metric(metric: Any, function: NetworkFunction) -> Metric:
+    if metric is None or metric == "euclidean":
+        return Euclidean()
+    if not isinstance(metric, Metric):
+        raise ArgumentError(
+            "metric: expected None or a metric that was fitted, such as "
+            f"ks.metrics.diagonal_fisher(model, data), got {metric!r}"
+        )
+    metric.check(function.selection.sizes)
+    return metric
 
 
 def _refuse_unfit_output(output: Any) -> None:

@@ -28,6 +28,11 @@ class Selection:
         """P: how many numbers are differentiated."""
         return sum(parameter.numel() for parameter in self.chosen.values())
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Real numbers in each; a complex one counts as two."""
+        return {n: p.numel() * (1 + p.is_complex()) for n, p in self.chosen.items()}
+
     @contextmanager
     def differentiable(self):
         """Let autograd see the chosen parameters, and only these, for the time of a pass."""

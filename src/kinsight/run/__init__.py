@@ -3,6 +3,6 @@
 from kinsight.run.analyze import Settings, analyze
 from kinsight.run.doctor import Diagnosis, doctor
 from kinsight.run.folder import RunFolder
-from kinsight.run.subject import Subject
+from kinsight.subject.subject import Subject
 
 __all__ = ["Diagnosis", "RunFolder", "Settings", "Subject", "analyze", "doctor"]

@@ -16,15 +16,15 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.progress import bar
 from kinsight.run.claim import begin, check_folder
 from kinsight.run.compute import Found, computed
-from kinsight.run.display import Display, read_display, with_planted
 from kinsight.run.folder import RECORD, RunFolder
 from kinsight.run.identity import identity_of
-from kinsight.run.labels import Labels, read_labels
 from kinsight.run.place import usable_device
 from kinsight.run.record import finish, shown_record
-from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.survey import Survey, survey
-from kinsight.run.tables import neighbours_table, samples_table, shown_anew
+from kinsight.run.tables import COMPUTED, neighbours_table, samples_table, shown_anew
+from kinsight.subject.display import Display, read_display, with_planted
+from kinsight.subject.labels import Labels, read_labels
+from kinsight.subject.subject import Subject, check_lengths
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def analyze(subject: Subject, out: str | Path, settings: Settings | None = None)
     """
     settings, out = settings or Settings(), Path(out)
     count = _checked(subject, out, settings)
-    display = read_display(subject, count)
+    display = read_display(subject, count, COMPUTED)
     kernel = kernel_for(subject, settings)
     with _collected() as told:
         source = kernel.on(subject.data)

@@ -18,9 +18,9 @@ from kinsight.analysis.walk import Range, Tally, joined, walk
 from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.progress import bar
-from kinsight.run.labels import Labels
 from kinsight.run.parts import Parts
 from kinsight.run.survey import Survey
+from kinsight.subject.labels import Labels
 
 POWER = 4.0  # α of the power count in samples.parquet
 MOST_DENOISED = 20_000  # samples up to which the averages of self-denoising are computed

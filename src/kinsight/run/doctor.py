@@ -14,9 +14,9 @@ from kinsight.network.batches import Batches
 from kinsight.provenance.digest import described
 from kinsight.run.analyze import Settings, kernel_for
 from kinsight.run.comparison import Comparison, in_batch_and_alone, with_loop
-from kinsight.run.labels import Labels, read_labels
-from kinsight.run.subject import Subject, check_lengths
 from kinsight.run.survey import Survey, survey
+from kinsight.subject.labels import Labels, read_labels
+from kinsight.subject.subject import Subject, check_lengths
 from kinsight.tangent.coverage import Coverage
 
 _PROBE = 128  # samples whose cost is measured, and twice as many

@@ -9,8 +9,8 @@ from torch import Tensor
 from kinsight.analysis.tallies import THRESHOLDS
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.provenance.digest import Digest, described, model_digest
-from kinsight.run.labels import Labels
-from kinsight.run.subject import Subject
+from kinsight.subject.labels import Labels
+from kinsight.subject.subject import Subject
 
 _PROJECTIONS = 16
 _LARGEST = 1e100  # of f(x): squares must stay finite
@@ -66,7 +66,7 @@ def identity_of(
         "forward": described(subject.forward) if subject.forward else "the usual one",
         "parameters": list(kernel.function.selection.chosen),
         "normalization": subject.normalization,
-        "metric": kernel.metric,
+        "metric": kernel.metric.identity,
         "dtype": str(kernel.function.dtype).removeprefix("torch."),
         "neighbours": neighbours,
         "thresholds": list(THRESHOLDS),

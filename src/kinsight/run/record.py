@@ -10,10 +10,10 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.provenance.machine import processor, versions
 from kinsight.run.claim import now
 from kinsight.run.compute import MOST_DENOISED, Found
-from kinsight.run.display import Display
 from kinsight.run.folder import RECORD, read_record
 from kinsight.run.parts import Parts
 from kinsight.run.tables import MOST_OUTPUTS
+from kinsight.subject.display import Display
 
 
 def finish(

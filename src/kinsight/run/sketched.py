@@ -18,14 +18,15 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network import outputs
 from kinsight.provenance.digest import described
 from kinsight.run.analyze import Settings, kernel_for
-from kinsight.run.labels import Labels, read_labels
-from kinsight.run.subject import Subject, check_lengths
-from kinsight.run.tables import COMPUTED, DISPLAYED
-from kinsight.run.target import load_target
+from kinsight.run.tables import COMPUTED
 from kinsight.sketching.columns import SURVEYED, Given
 from kinsight.sketching.job import sketch
 from kinsight.sketching.store import Store
 from kinsight.store.record import mapping, sequence
+from kinsight.subject.display import DISPLAYED
+from kinsight.subject.labels import Labels, read_labels
+from kinsight.subject.subject import Subject, check_lengths
+from kinsight.subject.target import load_target
 
 CLASS, TEXT = "class", "text"  # columns beside those of every store: the label's name, a text
 _TAKEN = {*COMPUTED, *DISPLAYED, *SURVEYED, CLASS, TEXT}
@@ -51,7 +52,7 @@ class Target:
         """What the function returns, with the changes.
 
         Raises:
-            ImportTargetError, SubjectError: as :func:`~kinsight.run.target.load_target`.
+            ImportTargetError, SubjectError: as :func:`~kinsight.subject.target.load_target`.
         """
         return replace(load_target(self.name), **self.changes)
 

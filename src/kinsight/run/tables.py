@@ -1,25 +1,20 @@
-"""The tables of a run: one row a sample, one row a neighbour, one row a picture."""
+"""The first tables of a run: one row a sample, one row a neighbour."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from kinsight.analysis.tallies import THRESHOLDS
-from kinsight.files import write_whole
 from kinsight.run.compute import POWER, Found
-from kinsight.run.labels import Labels
 from kinsight.run.parts import fixed_lists
-from kinsight.run.pictures import Painter
+from kinsight.subject.labels import Labels
 
 MOST_OUTPUTS = 1000  # f(x) is kept in samples.parquet up to this D
-_PICTURES_A_GROUP = 1024
-# The columns of samples.parquet that are ours: computed, and told by the person.
+# The columns of samples.parquet that are computed.
 COMPUTED = (
     "sample", "label", "predicted", "output", "norm", "rank", "set_apart", "density",
     *(f"count_{threshold:g}" for threshold in THRESHOLDS), f"density_power_{POWER:g}",
@@ -27,7 +22,6 @@ COMPUTED = (
     "contradicted", "proposed_label", "proposed_support", "neighbourhood_label",
     "denoising_factor", "shift", "residual", "noise_gain",
 )  # fmt: skip
-DISPLAYED = ("name", "text", "planted_label")
 
 
 def samples_table(found: Found, shown: Mapping[str, pa.Array]) -> pa.Table:
@@ -90,26 +84,6 @@ def neighbours_table(tallied: Mapping[str, Tensor]) -> pa.Table:
             "similarity": value[there].numpy(),
         }
     )
-
-
-def write_pictures(path: Path, paint: Painter, count: int) -> None:
-    """media/pictures.parquet: ``sample`` and ``png``, written group by group."""
-    schema = pa.schema([("sample", pa.int64()), ("png", pa.binary())])
-
-    def fill(aside: Path) -> None:
-        with pq.ParquetWriter(aside, schema, compression="none") as writer:
-            for positions in _groups(count):
-                pictures = [paint(i) for i in positions]
-                writer.write_table(
-                    pa.table({"sample": list(positions), "png": pictures}, schema=schema)
-                )
-
-    write_whole(path, fill)
-
-
-def _groups(count: int) -> Iterator[range]:
-    for start in range(0, count, _PICTURES_A_GROUP):
-        yield range(start, min(start + _PICTURES_A_GROUP, count))
 
 
 def _label_columns(found: Found) -> dict[str, pa.Array]:

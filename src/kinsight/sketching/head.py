@@ -61,7 +61,7 @@ def identity_of(kernel: TangentKernel | ExactSource) -> dict[str, Any]:
         "forward": described(function.forward) if function.forward else "the usual one",
         "parameters": list(function.selection.chosen),
         "normalization": kernel.normalization,
-        "metric": getattr(kernel, "metric", None),
+        "metric": engine.metric.identity,
         "outputs": engine.outputs,
         "dtype": str(function.dtype).removeprefix("torch."),
     }

@@ -72,7 +72,7 @@ class Sketcher:
     def footprint(self, data: Batches) -> int:
         """Bytes that one sample takes on the way to its sketch. Cost: two samples."""
         few = data.take(range(min(2, len(data))))
-        features = self.engine.capture(self.engine.function.place(few))
+        features = self.engine.features(self.engine.function.place(few))
         ready = features.mapped(lambda block: block.sketchable(self.dim))
         numbers = features.values.shape[1] * self.dim  # of ψ: twice in sums, thrice in float64
         return max(1, max(features.bytes, ready.bytes) // len(features) + 32 * numbers)

@@ -30,6 +30,7 @@ class CoverageRow:
     how: str
     reason: str
     bytes: int
+    metric: str = "Euclidean"  # what measures its steps
 
     @property
     def exact(self) -> bool:
@@ -44,6 +45,7 @@ class Coverage:
     rows: tuple[CoverageRow, ...]
     frozen: tuple[str, ...]  # requires_grad is False and nobody named them
     excluded: tuple[str, ...]  # left out by parameters=
+    metric_bytes: int = 0  # held by the metric's own factors
 
     def __iter__(self) -> Iterator[CoverageRow]:
         return iter(self.rows)
@@ -76,6 +78,12 @@ class Coverage:
         ]
         cells += [(name, "", "", "left out: frozen", "0") for name in self.frozen]
         cells += [(name, "", "", "left out: not chosen", "0") for name in self.excluded]
+        measured = any(row.metric != "Euclidean" for row in self.rows)
+        if measured:  # one more column
+            kinds = [row.metric for row in self.rows]
+            kinds += [""] * (len(cells) - len(kinds))
+            head = (*head, f"metric ({self.metric_bytes:,} bytes)")
+            cells = [(*line, kind) for line, kind in zip(cells, kinds, strict=True)]
         widths = [max(len(line[i]) for line in (head, *cells)) for i in range(len(head))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
                  for line in (head, tuple("-" * w for w in widths), *cells)]  # fmt: skip

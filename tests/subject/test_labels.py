@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from kinsight.errors import SubjectError
-from kinsight.run.labels import read_labels
+from kinsight.subject.labels import read_labels
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 
 from kinsight.errors import ImportTargetError, SubjectError
 from kinsight.run import Subject
-from kinsight.run.subject import as_subject, check_lengths
-from kinsight.run.target import load_target
+from kinsight.subject.subject import as_subject, check_lengths
+from kinsight.subject.target import load_target
 from run.subjects import COUNT, inputs, network, subject
 
 

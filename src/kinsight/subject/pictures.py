@@ -1,18 +1,22 @@
 """Pictures of the samples as small PNG files, from arrays, tensors, PIL images or paths."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 from torch import Tensor
 
 from kinsight.errors import SubjectError
+from kinsight.files import write_whole
 
 LARGEST_SIDE = 96  # pixels of a thumbnail
 _SHOWN_CHANNELS = (1, 3, 4)
+_A_GROUP = 1024  # pictures in memory at once while they are written
 _SAMPLED = 256  # pictures looked at for the common range of their values
 _UNREADABLE = (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError)
 
@@ -121,3 +125,23 @@ def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")  # no metadata of the original goes along
     return buffer.getvalue()
+
+
+def write_pictures(path: Path, paint: Painter, count: int) -> None:
+    """media/pictures.parquet: ``sample`` and ``png``, written group by group."""
+    schema = pa.schema([("sample", pa.int64()), ("png", pa.binary())])
+
+    def fill(aside: Path) -> None:
+        with pq.ParquetWriter(aside, schema, compression="none") as writer:
+            for positions in _groups(count):
+                pictures = [paint(i) for i in positions]
+                writer.write_table(
+                    pa.table({"sample": list(positions), "png": pictures}, schema=schema)
+                )
+
+    write_whole(path, fill)
+
+
+def _groups(count: int) -> Iterator[range]:
+    for start in range(0, count, _A_GROUP):
+        yield range(start, min(start + _A_GROUP, count))

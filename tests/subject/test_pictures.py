@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from kinsight.errors import SubjectError
-from kinsight.run.pictures import LARGEST_SIDE, painter
+from kinsight.subject.pictures import LARGEST_SIDE, painter
 
 
 def decoded(png: bytes) -> np.ndarray:

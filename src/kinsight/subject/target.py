@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from kinsight.errors import ImportTargetError, KinsightError
-from kinsight.run.subject import Subject, as_subject
+from kinsight.subject.subject import Subject, as_subject
 
 _EXPECTED = "expected MODULE:CALLABLE, such as mine:trained or path/to/mine.py:trained"
 

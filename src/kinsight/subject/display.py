@@ -1,7 +1,7 @@
 """What a run shows but does not compute with: names, texts, pictures, own columns, the title."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from torch import Tensor
 from kinsight.errors import SubjectError
 from kinsight.files import storable
 from kinsight.provenance.digest import Digest, described
-from kinsight.run.labels import Labels
-from kinsight.run.pictures import Painter, painter
-from kinsight.run.subject import Subject
-from kinsight.run.tables import COMPUTED, DISPLAYED, write_pictures
+from kinsight.subject.labels import Labels
+from kinsight.subject.pictures import Painter, painter, write_pictures
+from kinsight.subject.subject import Subject
 
+DISPLAYED = ("name", "text", "planted_label")  # columns told by the person, whatever their own
 _LOOKED_AT = 256  # pictures of a lazy collection that enter the digest
 
 
@@ -40,8 +40,10 @@ class Display:
         return {"pictures": {"file": "media/pictures.parquet", "rows": count}}
 
 
-def read_display(subject: Subject, count: int) -> Display:
+def read_display(subject: Subject, count: int, taken: Collection[str]) -> Display:
     """What a subject shows, before anything is computed. One picture is painted to see that it can.
+
+    ``taken``: names of columns that are computed.
 
     Raises:
         SubjectError: a column with a name of ours or of values that cannot be stored, a picture
@@ -54,7 +56,7 @@ def read_display(subject: Subject, count: int) -> Display:
     }
     own = {storable(name): values for name, values in (subject.columns or {}).items()}
     for name in own:
-        if name in COMPUTED or name in DISPLAYED:
+        if name in taken or name in DISPLAYED:
             raise SubjectError(f"columns: {name!r} is a name kinsight uses itself; choose another")
     columns |= {name: _own_column(name, values) for name, values in own.items()}
     paint = painter(subject.pictures, subject.data)
