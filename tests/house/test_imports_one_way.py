@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"kernel"},
     {"search", "engines", "baselines", "subject"},
     {"store", "metrics"},
-    {"testing", "analysis"},
+    {"testing", "losses", "analysis"},
     {"sketching"},
     {"run"},
     {"report", "exports"},

@@ -35,6 +35,7 @@ PUBLIC = {
     "errors",
     "fit",
     "invariance",
+    "losses",
     "metrics",
     "outputs",
     "sketch",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kinsight.errors import ArgumentError, NetworkError, TrainingModeError
+from kinsight.kernel.metric import Euclidean
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.columns import Batch, plain
 from kinsight.network.function import NetworkFunction, OutputFunction
@@ -47,7 +48,7 @@ class Gradients:
                     "expected a kernel alone or a model with output, parameters, forward; got a "
                     "kernel, which has its own, and one of them besides"
                 )
-            if model.metric is not None:
+            if not isinstance(model.metric, Euclidean):
                 raise ArgumentError(
                     "expected a kernel with the Euclidean metric, got another one; make the loss "
                     "from the model"
@@ -77,19 +78,19 @@ class Gradients:
         with _opened():
             return self._capture(batch)
 
-    def means(self, batch: Batch, weights: Tensor) -> list[list[Tensor]]:
-        """Σ_b w_gb J_b for weights (G, B): for each group, D rows over all parameters, (D, P).
+    def mean(self, batch: Batch, weights: Tensor) -> Tensor:
+        """Σ_b w_b J_b over all parameters: (D, P).
 
-        Cost: a forward pass and G·D backward passes. Batch norm may be in training mode: what
-        is differentiated is a mean over the batch.
+        Cost: a forward pass and D backward passes. Batch norm may be in training mode: what is
+        differentiated is a mean over the batch.
         """
         with torch.enable_grad(), self.function.selection.differentiable(), _opened():
             rows = self.function(batch)
             parameters = list(self.function.selection.chosen.values())
-            return [
-                [_flat(rows[:, d] @ w.to(rows), parameters) for d in range(rows.shape[1])]
-                for w in weights
-            ]
+            weights = weights.to(rows)
+            return torch.stack(
+                [_flat(rows[:, d] @ weights, parameters) for d in range(rows.shape[1])]
+            )
 
     def tried(self, kind: str, value: Tensor) -> Tensor:
         """``value`` if it can be differentiated; tried once for each kind of value.
@@ -100,8 +101,11 @@ class Gradients:
         key = (kind, len(self.function.selection.chosen))
         if key not in self._tried and value.requires_grad:
             parameters = list(self.function.selection.chosen.values())
-            with self.function.selection.differentiable(), explained(
-                "second derivative", "parameters= that lie behind it, or write it with others"
+            with (
+                self.function.selection.differentiable(),
+                explained(
+                    "second derivative", "parameters= that lie behind it, or write it with others"
+                ),
             ):
                 torch.autograd.grad(value.sum(), parameters, retain_graph=True, allow_unused=True)
             self._tried.add(key)
@@ -125,6 +129,11 @@ def explained(derivative: str, otherwise: str) -> Iterator[None]:
         raise NetworkError(
             f"expected operators with a {derivative}, got one without: {said}. Way out: {hint}"
         ) from error
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """Products of gradients as they are, also where the forward pass is under autocast."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from kinsight.checks import one_of
 from kinsight.errors import ArgumentError, PairError
 from kinsight.kernel.tangent_kernel import TangentKernel
-from kinsight.losses.gradients import Gradients, explained
+from kinsight.losses.gradients import Gradients, explained, full_precision
 from kinsight.network.columns import Batch, common_length, plain
 from kinsight.network.function import OutputFunction
 from kinsight.network.parameters import ParameterChoice
@@ -85,10 +85,12 @@ class InvarianceLoss:
     def rates(self, x: Batch) -> Tensor:
         """‖(I − ĝĝᵀ) ∂_φ g‖²/‖g‖² of every sample that has a gradient: (n,), with a graph."""
         batch = self.gradients.place(x)
-        otherwise = "step=1e-2, if it lies in the transform; else SimilarityLoss with x and T_φ x as pairs"
+        otherwise = (
+            "step=1e-2, if it lies in the transform; else SimilarityLoss with x and T_φ x as pairs"
+        )
         with explained("forward-mode derivative", otherwise), forward_ad.dual_level():
             primal, tangent = self._moved(batch)
-        with torch.enable_grad():
+        with torch.enable_grad(), full_precision(primal):
             size = primal.square().sum(1)
             there = size > 0
             if not bool(there.any()):
@@ -114,8 +116,7 @@ class InvarianceLoss:
             )
         if self.reduce == "means":
             count = common_length(batch)
-            weights = torch.full((1, count), 1 / count)
-            rows = torch.stack(self.gradients.means(moved, weights)[0])
+            rows = self.gradients.mean(moved, torch.full((count,), 1 / count))
             return _parts([rows.flatten()[None]])
         features = self.gradients.features(moved)
         with torch.enable_grad():

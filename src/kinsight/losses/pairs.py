@@ -74,8 +74,8 @@ def of_equal_label(labels: Any, count: int) -> tuple[Tensor, Tensor]:
     return i, j
 
 
-def without(batch: Batch, samples: Tensor) -> Batch:
-    """The samples chosen by number."""
+def chosen(batch: Batch, samples: Tensor) -> Batch:
+    """Some samples of a batch, by number."""
     return tree_map(
         lambda leaf: leaf[samples.to(leaf.device)] if isinstance(leaf, Tensor) else leaf, batch
     )

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from kinsight.checks import one_of
 from kinsight.errors import ArgumentError, PairError, ZeroGradientWarning
 from kinsight.kernel.tangent_kernel import TangentKernel
-from kinsight.losses.gradients import Gradients
-from kinsight.losses.pairs import Pairs, check_pairs, of_equal_label, side_by_side
+from kinsight.losses.gradients import Gradients, full_precision
+from kinsight.losses.pairs import Pairs, check_pairs, chosen, of_equal_label, side_by_side
 from kinsight.losses.products import normalized, paired
 from kinsight.network.columns import Batch, common_length
 from kinsight.network.function import OutputFunction
@@ -50,7 +50,8 @@ class SimilarityLoss:
 
     Example:
         >>> import torch, kinsight as ks
-        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
         >>> loss = ks.losses.SimilarityLoss(model, weight=0.1)
         >>> x = torch.randn(3, 2)
         >>> round(loss(x, x).item(), 4)
@@ -78,7 +79,7 @@ class SimilarityLoss:
         one_of("reduce", reduce, ("pairs", "means"))
         if not weight >= 0 or weight == float("inf"):
             raise ArgumentError(
-                f"weight: expected a number from 0 on, got {weight!r}; sign=-1 asks for unlike pairs"
+                f"weight: expected a number from 0 on, got {weight!r}; sign=-1 drives pairs apart"
             )
         self.pairs, self.weight, self.sign, self.reduce = pairs, float(weight), sign, reduce
         self.gradients = Gradients(model, output, parameters, forward)
@@ -107,23 +108,33 @@ class SimilarityLoss:
         batch, i, j = self._paired(x, y, labels)
         placed = self.gradients.place(batch)
         own = self._means if self.reduce == "means" else self._each
-        k, there = normalized(*own(placed, i, j), self.normalization)
+        products = own(placed, i, j)
+        with torch.enable_grad(), full_precision(products[0]):
+            k, there = normalized(*products, self.normalization)
         if not bool(there.all()):
             self._tell(there)
         return self.gradients.tried("similarity", k[there])
 
     def _each(self, batch: Batch, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.gradients.features(batch)
-        with torch.enable_grad():
+        with torch.enable_grad(), full_precision(features.values):
             samples = torch.arange(len(features))
             own = paired(features, samples, samples)
             return paired(features, i, j), own[i], own[j]
 
     def _means(self, batch: Batch, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weights = torch.zeros(2, common_length(batch))
-        for group, samples in zip(weights, (i, j), strict=True):
-            group.index_add_(0, samples, torch.full((len(samples),), 1 / len(samples)))
-        first, second = (torch.stack(rows) for rows in self.gradients.means(batch, weights))
+        first, second = (self._mean(batch, samples) for samples in (i, j))
+        with torch.enable_grad(), full_precision(first):
+            return self._all_products(first, second)
+
+    def _mean(self, batch: Batch, samples: Tensor) -> Tensor:
+        """The mean Jacobian of some samples, as a batch of their own: (D, P)."""
+        numbers, counts = samples.unique(return_counts=True)
+        return self.gradients.mean(chosen(batch, numbers), counts / len(samples))
+
+    @staticmethod
+    def _all_products(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """K of one pair of mean Jacobians, (D, P) each: (1, D, D) three times."""
         return (first @ second.T)[None], (first @ first.T)[None], (second @ second.T)[None]
 
     def _paired(self, x: Batch, y: Batch | None, labels: Any) -> tuple[Batch, Tensor, Tensor]:

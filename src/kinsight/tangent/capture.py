@@ -136,12 +136,15 @@ class Capture:
         return True
 
     def _wrong(self, graph: Graph, rows: Tensor, found: Map) -> set[str] | None:
-        features = self._features(graph, rows, found, _deltas(graph, rows, found, self.differentiable))
+        features = self._features(
+            graph, rows, found, _deltas(graph, rows, found, self.differentiable)
+        )
         return wrong_parameters(graph, rows, features, self.function.selection.chosen)
 
     def _features(self, graph: Graph, rows: Tensor, found: Map, deltas: Deltas) -> Features:
         by_source: dict[Edge, list[Block]] = {}
-        with torch.set_grad_enabled(self.differentiable):
+        full = torch.autocast(rows.device.type, enabled=False)  # products in full precision
+        with torch.set_grad_enabled(self.differentiable), full:
             for meeting in found.meetings:
                 block = self._block(graph, meeting, deltas, len(rows))
                 if block is not None:

@@ -60,9 +60,13 @@ def _vector_jacobian(source: Edge, variables: list[Tensor], rows: Tensor) -> lis
     except (RuntimeError, NotImplementedError, ValueError):  # an operator without a batching rule
         each = [
             torch.autograd.grad(
-                [edge(*source)], variables, [row], retain_graph=True, allow_unused=True,
+                [edge(*source)],
+                variables,
+                [row],
+                retain_graph=True,
+                allow_unused=True,
                 create_graph=torch.is_grad_enabled(),
-            )  # fmt: skip
+            )
             for row in rows
         ]
         return [
