@@ -1,15 +1,22 @@
 """Eigenpairs of a Gram matrix or of features: all that linear smoothers of labels need."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from kinsight.drawing.marks import logarithmic
+from kinsight.drawing.notebook import Shown
+from kinsight.drawing.style import ACCENT, new_figure
 from kinsight.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Shown):
     """K = V diag(λ) Vᵀ over N samples, r ≤ N eigenpairs that are not zero.
 
     ``centred``: K was made C K C with C = I − 11ᵀ/N, as an unpenalised intercept requires.
@@ -21,6 +28,21 @@ class Spectrum:
 
     def __len__(self) -> int:
         return len(self.eigenvectors)
+
+    def figure(self) -> "Figure":
+        """The eigenvalues, largest first, both axes logarithmic: the steeper, the fewer count."""
+        figure, (axes,) = new_figure()
+        values = self.eigenvalues.numpy()
+        axes.plot(range(1, len(values) + 1), values, color=ACCENT, marker=".", markersize=3)
+        axes.set_xlabel("eigenvalue, largest first")
+        axes.set_ylabel("its size")
+        for axis in (axes.xaxis, axes.yaxis) if len(values) else ():
+            logarithmic(axis)
+        return figure
+
+    def _numbers(self) -> list[tuple[str, str]]:
+        rows = [("samples", f"{len(self):,}"), ("eigenvalues", f"{len(self.eigenvalues):,}")]
+        return [*rows, ("condition", f"{self.condition:.4g}"), ("centred", str(self.centred))]
 
     @property
     def condition(self) -> float:

@@ -43,6 +43,7 @@ from kinsight.analysis.targets import Targets, read_targets
 from kinsight.analysis.votes import vote
 from kinsight.analysis.walk import require_similarity
 from kinsight.checks import above_zero, one_of, positive
+from kinsight.drawing.marks import logarithmic
 from kinsight.drawing.style import new_figure
 from kinsight.errors import ArgumentError
 from kinsight.kernel.neighbours import Neighbours
@@ -86,7 +87,7 @@ class Suspects(Result):
         figure, (axes,) = new_figure()
         name = "suspicion, 1 = the others say something else"
         histogram(axes, self.score, name, self.contradicts, "contradicted")
-        axes.set_yscale("log")
+        logarithmic(axes.yaxis)
         return figure
 
 

@@ -72,10 +72,7 @@ def fit_map(
         few, mixed: where the regimes border on each other.
         names: of the regimes: many and alike, few and alike, many and mixed, few and mixed.
     """
-    from matplotlib.ticker import FuncFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    logarithmic(axes.xaxis)
     top = 1.04 * max(1.0, mixed, float(spread[regime >= 0].max(initial=0.0)))
     axes.set_ylim(-0.04, top)
     for i, name in enumerate(names):
@@ -124,6 +121,15 @@ def cells(axes: Any, shares: np.ndarray, names: Sequence[str]) -> None:
     long = max(map(len, names), default=0) > 3
     axes.set_xticks(range(count), names, rotation=90 if long else 0)
     axes.set_yticks(range(count), names)
+
+
+def logarithmic(axis: Any) -> None:
+    """A logarithmic scale with plain numbers at its ticks: 1, 10, 100; for ``axes.xaxis``."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def counted(value: float) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kinsight.checks import one_of
+from kinsight.drawing.notebook import Shown
 from kinsight.errors import ArgumentError
 from kinsight.kernel.placing import Size, checked, place, refuse_placeless, size_of
 from kinsight.kernel.whitening import Normalization
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Side = Literal["x", "y"]
+_LISTED = 8  # layers in a notebook's table
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Heat(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Shown):
     """k(x, y) = Σ over layers of their shares = Σ over places of the heat-map + a placeless rest.
 
     Equal to rounding: 1e-12 in float64, about 1e-6 in float32, in units of the similarity. A
@@ -164,6 +166,15 @@ class Explanation:
         heats = {side: self.heat(side) for side in sides if len(self._size(side) or ()) in (1, 2)}
         shares = {layer.name: layer.share for layer in self.layers}
         return draw(shares, heats, {side: self._input(side) for side in sides})
+
+    def _numbers(self) -> list[tuple[str, str]]:
+        """The similarity, and the layers that have most to do with it."""
+        largest = sorted(self.layers, key=lambda layer: -abs(layer.share))[:_LISTED]
+        rows = [
+            ("similarity", f"{self.similarity:.6g}"),
+            ("normalization", str(self.normalization)),
+        ]
+        return rows + [(layer.name, f"{layer.share:+.4g}") for layer in largest]
 
     def _input(self, side: Side) -> Any:
         return self.inputs[0 if side == "x" else 1]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from kinsight.drawing.style import INK, house_style, new_figure
 from kinsight.kernel.placing import channels_last, with_places
 
 if TYPE_CHECKING:
@@ -25,19 +26,16 @@ def draw(
         heats: by side "x" and "y", the heat-map and what has no place; those that can be shown.
         inputs: by side, a batch of one.
     """
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    style: dict[Any, Any] = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(5.0 + 3.4 * len(heats), 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
-        widths = [1.4, *[1.0] * len(heats)]
-        first, *panels = figure.subplots(1, 1 + len(heats), squeeze=False, width_ratios=widths)[0]
+    panels = 1 + len(heats)
+    figure, (first, *others) = new_figure(
+        panels,
+        5.0 / panels + 3.4 * len(heats) / panels,
+        4.2,
+        width_ratios=[1.4, *[1.0] * len(heats)],
+    )
     _bars(first, shares)
     full = max((_full_colour(values) for values, _ in heats.values()), default=0.0)
-    for axes, (side, (values, placeless)) in zip(panels, heats.items(), strict=True):
+    for axes, (side, (values, placeless)) in zip(others, heats.items(), strict=True):
         show_heat(axes, values, picture_of(inputs[side]), full)
         axes.set_title(f"{side}: {values.sum():.3f} placed, {placeless:.3f} not")
     return figure
@@ -97,8 +95,9 @@ def _bars(axes: Any, given: dict[str, float]) -> None:
         bars[f"{len(shares) - len(bars)} others"] = sum(shares.values()) - sum(bars.values())
     values = list(bars.values())
     axes.barh(range(len(bars)), values, color=[_FOR if v > 0 else _AGAINST for v in values])
-    axes.set_yticks(range(len(bars)), list(bars), fontsize=7)
+    with house_style():
+        axes.set_yticks(range(len(bars)), list(bars), fontsize=7)
     axes.invert_yaxis()
-    axes.axvline(0, color="0.3", linewidth=0.8)
+    axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("share of the similarity")
     axes.set_title(f"similarity {sum(shares.values()):.3f}")

@@ -1,5 +1,5 @@
 """The page people look at: one self-contained HTML file made from the folder of a run alone."""
 
-from kinsight.report.page import write_report
+from kinsight.report.page import figures, write_report
 
-__all__ = ["write_report"]
+__all__ = ["figures", "write_report"]

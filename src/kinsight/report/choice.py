@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kinsight.report.samples import Samples
+from kinsight.report.samples import Samples, natural
 
 QUERIES = 10
 EXTREMES = 12
@@ -74,11 +74,3 @@ def _extreme(keys: np.ndarray) -> list[int]:
     fit = int(np.isfinite(keys).sum())
     order = np.argsort(np.where(np.isfinite(keys), keys, np.inf), kind="stable")
     return [int(i) for i in order[: min(EXTREMES, fit)]]
-
-
-def natural(label: str) -> tuple[int, float, str]:
-    """Key that sorts numbers by value, then names."""
-    try:
-        return (0, float(label), label)
-    except ValueError:
-        return (1, 0.0, label)

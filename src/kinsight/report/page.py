@@ -3,70 +3,73 @@
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from kinsight.analysis.fit import FEW, MIXED
+from kinsight.drawing.marks import counted
+from kinsight.drawing.svg import png_file, svg_element, svg_file
 from kinsight.errors import RunFolderError
-from kinsight.files import write_text
-from kinsight.report import choice
-from kinsight.report.figures import density_histogram, fit_map, histogram, standalone
+from kinsight.files import write_text, write_whole
+from kinsight.report import assumed, choice, doubted, facts
+from kinsight.report.plates import plates
+from kinsight.report.plates.plate import Plate
 from kinsight.report.samples import Samples, clean
-from kinsight.report.summary import classes_table, counted, sentences
+from kinsight.report.summary import classes_table, sentences
 from kinsight.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _NEIGHBOURS = 10
 _TEXT_NEIGHBOURS = 5
-
-
-_HISTOGRAMS = {
-    "uncertainty": "log₁₀ of the uncertainty, 1 over the sum of influences",
-    "denoising_factor": "denoising factor: share of the noise left after averaging",
-    "shift": "shift: answer minus the neighbourhood’s answer",
-}
 
 
 def write_report(run: RunFolder) -> Path:
     """Write RUN/report.html and RUN/figures/ from the tables of the run; the report's path.
 
     The page is one file: pictures inside, no script, nothing fetched, everything from the data
-    escaped. Cost: a second or two, some dozens of samples are shown whatever their number.
+    escaped. Cost: some seconds, most of it for the figures, each as SVG and PNG; some hundreds of
+    samples are shown whatever their number, so that the page stays within about 20 MB.
 
     Raises:
         RunFolderError: the run is not finished, or its tables are damaged.
     """
+    samples = _samples(run)
+    drawn = plates(samples)
+    for plate in drawn:
+        _write_figure(run.path / "figures", plate)
+    page = _environment().get_template("page.html.j2")
+    path = run.path / "report.html"
+    write_text(path, page.render(_context(run, samples, drawn)))
+    return path
+
+
+def figures(run: RunFolder) -> dict[str, "Figure"]:
+    """The figures of the report by name, matplotlib Figures: ``figures(run)["map"]``.
+
+    Those for which the run has numbers, of: map, classes, suspects, explanations, density, powers,
+    uncertainty, fit, denoising_factor, shift, beside.
+
+    Raises:
+        RunFolderError: the run is not finished, or its tables are damaged.
+    """
+    return {plate.name: plate.figure for plate in plates(_samples(run))}
+
+
+def _samples(run: RunFolder) -> Samples:
     if not run.finished:
         raise RunFolderError(
             f"{run.path}: the run was stopped before its end; the same command goes on with it"
         )
-    samples = Samples(run)
-    figures = _figures(samples)
-    for name, figure in figures.items():
-        write_text(run.path / "figures" / f"{name}.svg", standalone(figure))
-    page = _environment().get_template("page.html.j2")
-    path = run.path / "report.html"
-    write_text(path, page.render(_context(run, samples, figures)))
-    return path
+    return Samples(run)
 
 
-def _figures(samples: Samples) -> dict[str, str]:
-    """The figures for which there are numbers, as ``<svg>`` elements."""
-    found = {}
-    if np.isfinite(samples.density).any():
-        found["density"] = density_histogram(samples.density)
-    if "fit_spread" in samples.columns:
-        counts, spreads = samples.numbers("fit_count"), samples.numbers("fit_spread")
-        found["fit"] = fit_map(counts, spreads, FEW, MIXED)
-    for name, label in _HISTOGRAMS.items():
-        values = samples.numbers(name)
-        if name == "uncertainty":
-            values = np.log10(np.where(values > 0, values, np.nan))
-        if np.isfinite(values).any():
-            found[name] = histogram(values, label, f"Histogram: {label}")
-    return found
+def _write_figure(folder: Path, plate: Plate) -> None:
+    write_text(folder / f"{plate.name}.svg", svg_file(plate.figure))
+    picture = png_file(plate.figure)
+    write_whole(folder / f"{plate.name}.png", lambda aside: aside.write_bytes(picture))
 
 
 def _environment() -> Environment:
@@ -80,36 +83,50 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = _number
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
+    environment.filters["figure"] = lambda plate: Markup(
+        svg_element(plate.figure, f"{plate.title}. {plate.says}", plate.name)
+    )
     return environment
 
 
-def _context(run: RunFolder, samples: Samples, figures: dict[str, str]) -> dict[str, Any]:
-    count = _TEXT_NEIGHBOURS if "text" in samples.columns else _NEIGHBOURS
-    if "pictures" in run.record["tables"]:
-        count = _NEIGHBOURS
-
-    def cards(positions: list[int], neighbours: int = count, doubted: bool = False) -> list:
-        return [samples.card(i, neighbours, doubted) for i in positions]
-
+def _context(run: RunFolder, samples: Samples, drawn: list[Plate]) -> dict[str, Any]:
+    """All that the template says, by name."""
     suspects = choice.suspected(samples)
     contradicted = [i for i in suspects if choice.contradicted(samples, i)]
-    shown = (contradicted or suspects)[: choice.SUSPECTS]
+    shown = contradicted or suspects[: choice.SUSPECTS]
     return {
         "style": Markup((files("kinsight.report") / "templates" / "style.css").read_text("utf-8")),
         "title": clean(run.record.get("title") or run.record.get("target") or "A run", 90),
         "record": run.record,
         "sentences": sentences(run.record, samples, suspects, contradicted),
-        "typical": cards(choice.typical(samples)),
-        "crowded": cards(choice.crowded(samples), 0),
-        "lonely": cards(choice.lonely(samples), 0),
-        "suspects": cards(shown, doubted=True),
+        "network": facts.network(run.record, samples),
+        "data": facts.data(run.record, samples),
+        "plates": {plate.name: plate for plate in drawn},
         "contradicted": len(contradicted),
+        "doubted": doubted.rows(samples, shown),
         "classes": classes_table(samples, contradicted),
-        "figures": {name: Markup(figure) for name, figure in figures.items()},
-        "ambiguous": cards(choice.ambiguous(samples), 0),
-        "has_pictures": run.has("pictures"),
-        "has_texts": "text" in samples.columns,
+        "assumed": assumed.items(samples),
+        "has_classes": samples.classes,
+        "has_pictures": samples.drawn,
+        "has_entries": run.has("inputs") and not samples.drawn and "text" not in samples.columns,
         "kinds": Counter(row["how"] for row in run.record["coverage"]["rows"]),
+        **_galleries(samples, shown),
+    }
+
+
+def _galleries(samples: Samples, suspects: list[int]) -> dict[str, list]:
+    """The samples that are shown, with or without neighbours."""
+    count = _NEIGHBOURS if samples.drawn else _TEXT_NEIGHBOURS
+
+    def cards(positions: list[int], neighbours: int = 0, doubted: bool = False) -> list:
+        return [samples.card(i, neighbours, doubted) for i in positions]
+
+    return {
+        "typical": cards(choice.typical(samples), count),
+        "crowded": cards(choice.crowded(samples)),
+        "lonely": cards(choice.lonely(samples)),
+        "ambiguous": cards(choice.ambiguous(samples)),
+        "suspects": cards(suspects[: choice.SUSPECTS], count, doubted=True),
     }
 
 

@@ -7,9 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from kinsight.errors import RunFolderError
+from kinsight.report.rows import HEIGHT, WIDTH, Rows, wave_path
 from kinsight.run.folder import RunFolder
 
 _LONGEST_TEXT = 240
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A waveform as the path of an ``<svg>``."""
+
+    path: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class Shown:
     predicted: str | None
     picture: str | None  # base64 of a PNG
     text: str | None
+    wave: Wave | None = None
+    entries: tuple[tuple[str, str], ...] = ()  # of a row of a table
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Samples:
     """The tables of a run, asked sample by sample."""
 
     def __init__(self, run: RunFolder):
+        self.run = run
         self.columns: dict[str, Any] = {}
         table = run.table("samples")
         for name in table.column_names:
@@ -63,6 +77,50 @@ class Samples:
         self._neighbour = nearest["neighbour"].to_numpy()
         self._similarity = nearest["similarity"].to_numpy()
         self._pictures = run.table("pictures")["png"] if run.has("pictures") else None
+        self._signals = run.table("signals")["channels"] if run.has("signals") else None
+        self._rows = Rows(run) if run.has("inputs") else None
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sample and neighbour, nearest first: two arrays of one entry a pair."""
+        return self._sample, self._neighbour
+
+    @property
+    def kept(self) -> int:
+        """The largest number of neighbours of a sample."""
+        return int(np.bincount(self._sample).max()) if len(self._sample) else 0
+
+    @property
+    def drawn(self) -> bool:
+        """Whether samples are seen: as pictures or as waveforms."""
+        return self._pictures is not None or self._signals is not None
+
+    def views(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What others would have called near: by name, pairs as in ``pairs``."""
+        table = self.run.table("beside")
+        by = np.array(table["by"].to_pylist(), dtype=object)
+        sample, neighbour = (self._places(table, n) for n in ("sample", "neighbour"))
+        names = list(dict.fromkeys(by.tolist()))
+        return {str(n): (sample[by == n], neighbour[by == n]) for n in names}
+
+    def by_sample(self, table: str, names: tuple[str, ...]) -> np.ndarray:
+        """Columns of another table, brought to the order of the samples: (N, C), NaN = none."""
+        found = self.run.table(table)
+        values = np.full((self.count, len(names)), np.nan)
+        place = self._places(found, "sample")
+        for i, name in enumerate(names):
+            values[place, i] = np.array(found[name].to_pylist(), dtype=float)
+        return values
+
+    def column(self, name: str) -> list[Any]:
+        """A column, None everywhere where there is no such column."""
+        return self.columns.get(name, [None] * self.count)
+
+    def agreeing(self, position: int, label: str | None) -> float | None:
+        """The share of the labelled neighbours that have this label; None without any."""
+        labels = self.column("label")
+        near = [labels[i] for i in self._near_to(position)[0] if labels[i] is not None]
+        return near.count(label) / len(near) if near and label is not None else None
 
     def value(self, column: str, position: int) -> Any:
         """One entry of a column; None where there is no such column."""
@@ -72,18 +130,20 @@ class Samples:
         """A column of numbers, NaN where missing or where there is no such column."""
         return np.array(self.columns.get(column, [None] * self.count), dtype=float)
 
-    def shown(self, position: int) -> Shown:
-        """A sample as the page shows it."""
+    def shown(self, position: int, like: int | None = None) -> Shown:
+        """A sample as the page shows it; a row of a table by what is unusual of ``like``."""
         text = self.value("text", position)
         name = self.value("name", position)
         label = self.value("label", position)
         return Shown(
             position=position,
             name=clean(name) if name else f"sample {position:,}",
-            label=None if label is None else clean(_short(label)),
+            label=None if label is None else clean(short(label)),
             predicted=_maybe(self.value("predicted", position)),
             picture=self._picture(position),
             text=None if text is None else clean(text, _LONGEST_TEXT),
+            wave=self._wave(position),
+            entries=self._entries(position, position if like is None else like),
         )
 
     def card(self, position: int, neighbours: int, doubted: bool = False) -> Card:
@@ -91,11 +151,10 @@ class Samples:
         mine = self.shown(position)
         proposed = _maybe(self.value("proposed_label", position))
         expected = proposed if doubted else mine.label
-        start, stop = np.searchsorted(self._sample, [position, position + 1])
-        stop = min(int(stop), int(start) + neighbours)
+        places, values = self._near_to(position)
         near = [
-            self._near(expected, int(self._neighbour[i]), float(self._similarity[i]))
-            for i in range(int(start), stop)
+            self._near(expected, int(place), float(value), position)
+            for place, value in zip(places[:neighbours], values[:neighbours], strict=True)
         ]
         return Card(
             mine,
@@ -106,15 +165,47 @@ class Samples:
             _maybe(self.value("planted_label", position)),
         )
 
-    def _near(self, expected: str | None, position: int, similarity: float) -> Neighbour:
-        other = self.shown(position)
+    def png(self, position: int) -> bytes | None:
+        """The picture of a sample, if there are any."""
+        return None if self._pictures is None else self._pictures[position].as_py()
+
+    def _near_to(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Its neighbours, and how similar they are."""
+        start, stop = np.searchsorted(self._sample, [position, position + 1])
+        return self._neighbour[start:stop], self._similarity[start:stop]
+
+    def _places(self, table: Any, name: str) -> np.ndarray:
+        """Positions of samples, checked."""
+        found = table[name].to_numpy()
+        if len(found) and not 0 <= found.min() <= found.max() < self.count:
+            raise RunFolderError(
+                f"{self.run.path}: expected positions from 0 to {self.count - 1} in {name!r}, got "
+                f"{found.min()} to {found.max()}; run it again with --fresh"
+            )
+        return found
+
+    def _near(
+        self, expected: str | None, position: int, similarity: float, query: int
+    ) -> Neighbour:
+        other = self.shown(position, query)
         known = self.classes and expected is not None and other.label is not None
         return Neighbour(other, similarity, expected == other.label if known else None)
 
     def _picture(self, position: int) -> str | None:
-        if self._pictures is None:
+        png = self.png(position)
+        return None if png is None else base64.b64encode(png).decode("ascii")
+
+    def _wave(self, position: int) -> Wave | None:
+        if self._signals is None or self._pictures is not None:
             return None
-        return base64.b64encode(self._pictures[position].as_py()).decode("ascii")
+        path, channels = wave_path(self._signals[position].as_py() or [])
+        return Wave(path, WIDTH, HEIGHT * channels)
+
+    def _entries(self, position: int, like: int) -> tuple[tuple[str, str], ...]:
+        if self._rows is None or self.drawn:
+            return ()
+        found = self._rows.entries(position, self._rows.unusual(like))
+        return tuple((clean(name), value) for name, value in found)
 
 
 def clean(value: Any, longest: int = 60) -> str:
@@ -129,8 +220,17 @@ def clean(value: Any, longest: int = 60) -> str:
 
 
 def _maybe(value: Any) -> str | None:
-    return None if value is None else clean(_short(value))
+    return None if value is None else clean(short(value))
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A label as text: four digits of a number."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def natural(label: str) -> tuple[int, float, str]:
+    """Key that sorts numbers by value, then names."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from kinsight.drawing.marks import counted
 from kinsight.report import choice
-from kinsight.report.samples import Samples, clean
+from kinsight.report.samples import Samples, clean, natural
 from kinsight.run.folder import RunFolder
 
 
@@ -16,6 +17,7 @@ def sentences(
     """The findings, most important first."""
     return [
         *_density(record, samples),
+        *_answers(samples),
         *_fit(samples),
         *_labels(samples, suspects, contradicted),
         *_denoising(record),
@@ -43,6 +45,22 @@ def _density(record: dict[str, Any], samples: Samples) -> list[str]:
         f"{counted(middle)} neighbours, {middle / len(fit):.0%} of the data. The most crowded "
         f"has {counted(high)}, the loneliest {counted(low)}{against}."
     ]
+
+
+def _answers(samples: Samples) -> list[str]:
+    share = own_share(samples)
+    if share is None:
+        return []
+    return [f"The network’s own answer is the label for {share:.1%} of them."]
+
+
+def own_share(samples: Samples) -> float | None:
+    """The share of labelled samples whose label the network gives; None without its answers."""
+    if "predicted" not in samples.columns or not samples.classes:
+        return None
+    pairs = zip(samples.column("label"), samples.columns["predicted"], strict=True)
+    right = [label == answer for label, answer in pairs if label is not None]
+    return sum(right) / len(right) if right else None
 
 
 def _fit(samples: Samples) -> list[str]:
@@ -159,7 +177,7 @@ def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, A
         return []
     wrong = set(contradicted)
     rows = []
-    for label in sorted({v for v in labels if v is not None}, key=choice.natural):
+    for label in sorted({v for v in labels if v is not None}, key=natural):
         members = [i for i, v in enumerate(labels) if v == label]
         doubted = [i for i in members if i in wrong]
         instead = Counter(samples.value("proposed_label", i) for i in doubted)
@@ -175,8 +193,3 @@ def classes_table(samples: Samples, contradicted: list[int]) -> list[dict[str, A
             }
         )
     return rows[:100]
-
-
-def counted(value: float) -> str:
-    """A soft count as a person reads it: whole above a hundred."""
-    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")

@@ -11,17 +11,17 @@ from kinsight.run.folder import RECORD, SCHEMA, RunFolder, is_record, read_recor
 from kinsight.run.identity import differing
 from kinsight.run.parts import Parts
 
+FIGURES = (
+    "map", "classes", "suspects", "explanations", "density", "powers", "uncertainty", "fit",
+    "denoising_factor", "shift", "beside",
+)  # fmt: skip
 # All that kinsight ever writes into the folder of a run, beside the ranges in parts/.
 OURS = (
     "samples.parquet",
     "neighbours.parquet",
     "report.html",
     "media/pictures.parquet",
-    "figures/density.svg",
-    "figures/fit.svg",
-    "figures/uncertainty.svg",
-    "figures/denoising_factor.svg",
-    "figures/shift.svg",
+    *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
     RECORD,  # last: it is what makes the folder ours
 )
 _NEW_ANSWERS = "behaviour of the network on this data, so its code must have changed"

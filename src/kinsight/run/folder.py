@@ -12,12 +12,16 @@ RUN/parts/              finished ranges of rows while a run is under way
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kinsight.drawing.notebook import Shown, table_html
 from kinsight.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA = 1
 RECORD = "run.json"
@@ -28,8 +32,10 @@ _BARE_NAME = re.compile(r"(?:media/)?[A-Za-z0-9][A-Za-z0-9_-]*\.parquet")
 _REQUIRED = {"schema": int, "status": str, "samples": int, "identity": dict, "tables": dict}
 
 
-class RunFolder:
+class RunFolder(Shown):
     """A run that can be read: its record, and its tables as pyarrow Tables.
+
+    A notebook shows what was computed from what and :meth:`figure`.
 
     Raises:
         RunFolderError: no run.json, another schema version, a field that is missing or of the
@@ -72,6 +78,27 @@ class RunFolder:
     def has(self, name: str) -> bool:
         """Whether there is such a table."""
         return name in self.record["tables"]
+
+    def figure(self) -> "Figure":
+        """Density and suspicion as histograms; ``kinsight.report.figures(run)`` has all figures.
+
+        Raises:
+            RunFolderError: the run is not finished, or its table is damaged.
+        """
+        from kinsight.run.notebook import figure_of
+
+        return figure_of(self.table("samples"))
+
+    def _numbers(self) -> list[tuple[str, str]]:
+        from kinsight.run.notebook import numbers_of
+
+        return numbers_of(self.record)
+
+    def _repr_html_(self) -> str:
+        """As every result; of a run that was not finished, the table alone."""
+        if self.has("samples"):
+            return super()._repr_html_()
+        return table_html("RunFolder", self._numbers())
 
 
 def is_record(path: Path) -> bool:

@@ -1,0 +1,112 @@
+"""The map of samples: near each other what the network couples, coloured by label."""
+
+from typing import Any
+
+import numpy as np
+
+from kinsight.drawing.style import PAPER, WARM, colour_and_marker, house_style, new_figure
+from kinsight.report.plates.plate import WIDTH, Plate
+from kinsight.report.samples import Samples, clean, natural
+
+MOST_NAMED = 28  # labels with a look of their own; the rest is grey
+_GREY = "#999999"
+
+
+def map_of_samples(samples: Samples) -> Plate | None:
+    """Points in the plane; suspects in a ring."""
+    if not samples.run.has("map"):
+        return None
+    place = samples.by_sample("map", ("x", "y"))  # (N, 2)
+    there = np.isfinite(place.sum(1))  # (N,)
+    if not there.any():
+        return None
+    figure, (axes,) = new_figure(1, WIDTH, 6.4)
+    labels = samples.columns.get("label")
+    if labels is not None and samples.classes:
+        _by_class(axes, place, there, labels)
+        colour = "label"
+    else:
+        colour = "density" if labels is None else "label"
+        values = samples.density if labels is None else samples.numbers("label")
+        _by_number(axes, place, there, values, colour)
+    ringed = there & np.array([bool(v) for v in samples.column("contradicted")])
+    if ringed.any():
+        ring = {"s": 34, "facecolors": "none", "edgecolors": WARM, "linewidths": 1.1}
+        axes.scatter(*place[ringed].T, **ring, rasterized=True, label="contradicted label")
+    _finished(axes, bool(ringed.any()))
+    said = (
+        f"Near each other lies what the network couples; the colour is the {colour}. "
+        f"{_ringed(int(ringed.sum()))}{_kind(samples.run.record.get('map'))}"
+    )
+    return Plate("map", "Map of the samples", said, figure)
+
+
+def _by_class(axes: Any, place: np.ndarray, there: np.ndarray, labels: list) -> None:
+    """A look for each of the largest classes, and its name in the middle of its samples."""
+    size: dict[str, int] = {}
+    for label in labels:
+        if label is not None:
+            size[label] = size.get(label, 0) + 1
+    named = sorted(sorted(size, key=natural), key=lambda c: -size[c])[:MOST_NAMED]
+    code = np.array([named.index(v) if v in named else -1 for v in labels])
+    rest = there & (code < 0)
+    axes.scatter(*place[rest].T, s=9, c=_GREY, linewidths=0, rasterized=True)
+    order = sorted(named, key=natural)
+    for look, label in enumerate(order):
+        chosen = there & (code == named.index(label))
+        if not chosen.any():
+            continue
+        colour, marker = colour_and_marker(look)
+        axes.scatter(*place[chosen].T, s=11, c=colour, marker=marker, linewidths=0, rasterized=True)
+    for label in order:
+        chosen = there & (code == named.index(label))
+        if chosen.any():
+            _named(axes, np.median(place[chosen], axis=0), clean(label, 24))
+
+
+def _named(axes: Any, at: np.ndarray, name: str) -> None:
+    box = {"boxstyle": "round,pad=0.18", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
+    with house_style():
+        axes.text(*at, name, ha="center", va="center", weight="bold", fontsize=12, bbox=box)
+
+
+def _by_number(
+    axes: Any, place: np.ndarray, there: np.ndarray, values: np.ndarray, name: str
+) -> None:
+    known = there & np.isfinite(values)
+    axes.scatter(*place[there & ~known].T, s=9, c=_GREY, linewidths=0, rasterized=True)
+    if not known.any():
+        return
+    with house_style():
+        drawn = axes.scatter(
+            *place[known].T, s=11, c=values[known], cmap="cividis", linewidths=0, rasterized=True
+        )
+        axes.figure.colorbar(drawn, ax=axes, label=name, shrink=0.7)
+
+
+def _finished(axes: Any, ringed: bool) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.spines["bottom"].set_visible(False)
+    if ringed:
+        with house_style():
+            axes.legend(loc="upper right")
+
+
+def _ringed(count: int) -> str:
+    return f"Rings mark the {count:,} labels that the others contradict. " if count else ""
+
+
+def _kind(record: Any) -> str:
+    kind = record.get("kind") if isinstance(record, dict) else None
+    if kind == "umap":
+        return "Made by UMAP: groups mean something, distances between them little."
+    shares = record.get("explained") if isinstance(record, dict) else None
+    if kind == "principal" and isinstance(shares, list) and len(shares) == 2:
+        return (
+            f"The two directions in which samples differ most, with {shares[0]:.0%} and "
+            f"{shares[1]:.0%} of all differences: what differs elsewhere lies on one another here."
+        )
+    return "Samples that lie on one another may differ in directions that are not shown."
