@@ -1,6 +1,5 @@
 """The page as people see it, in a real Chromium: whole, readable, and deaf to hostile data."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +7,10 @@ import pytest
 
 from kinsight.report import write_report
 from kinsight.run import analyze
+from report.browser import NEEDS_CHROMIUM, launched, opened
 from run.subjects import COUNT, subject
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[dev]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt install chromium)"),
-    pytest.mark.xdist_group("chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 HOSTILE = (
     "<script>document.title='broken'</script>",
@@ -31,10 +26,8 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +47,6 @@ def pictures(tmp_path_factory) -> Path:
     drawn = torch.rand(COUNT, 8, 8, generator=torch.Generator().manual_seed(0))
     given = subject(pictures=drawn, names=[HOSTILE[i % len(HOSTILE)] for i in range(COUNT)])
     return write_report(analyze(given, tmp_path_factory.mktemp("runs") / "pictures"))
-
-
-def opened(browser, path: Path, **options):
-    """The page, and everything it asked for or complained of."""
-    page = browser.new_page(**options)
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("request", lambda request: heard.append(request.url))
-    page.goto(path.as_uri())
-    return page, [h for h in heard if h != path.as_uri() and not h.startswith("data:image/png")]
 
 
 @pytest.mark.parametrize("which", ["texts", "pictures"])

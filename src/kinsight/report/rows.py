@@ -1,5 +1,6 @@
 """Samples that are no pictures: rows of a table by their unusual entries, waveforms as lines."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Rows:
         return [(self.names[c], _said(self.values[position, c])) for c in columns]
 
 
-def wave_path(channels: list[list[float] | None]) -> tuple[str, int]:
+def wave_path(channels: Sequence[Sequence[float] | None]) -> tuple[str, int]:
     """The path of an ``<svg>`` and its number of channels: each drawn to its own full height.
 
     Args:

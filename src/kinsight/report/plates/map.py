@@ -10,6 +10,7 @@ from kinsight.report.samples import Samples, clean, natural
 
 MOST_NAMED = 28  # labels with a look of their own; the rest is grey
 _GREY = "#999999"
+_APART = 0.06  # of the map's extent, at which names can stand beside each other
 
 
 def map_of_samples(samples: Samples) -> Plate | None:
@@ -33,7 +34,7 @@ def map_of_samples(samples: Samples) -> Plate | None:
     if ringed.any():
         ring = {"s": 34, "facecolors": "none", "edgecolors": WARM, "linewidths": 1.1}
         axes.scatter(*place[ringed].T, **ring, rasterized=True, label="contradicted label")
-    _finished(axes, bool(ringed.any()))
+    _finished(axes)
     said = (
         f"Near each other lies what the network couples; the colour is the {colour}. "
         f"{_ringed(int(ringed.sum()))}{_kind(samples.run.record.get('map'))}"
@@ -51,23 +52,27 @@ def _by_class(axes: Any, place: np.ndarray, there: np.ndarray, labels: list) -> 
     code = np.array([named.index(v) if v in named else -1 for v in labels])
     rest = there & (code < 0)
     axes.scatter(*place[rest].T, s=9, c=_GREY, linewidths=0, rasterized=True)
-    order = sorted(named, key=natural)
-    for look, label in enumerate(order):
+    middles: list[tuple[str, np.ndarray]] = []
+    for look, label in enumerate(sorted(named, key=natural)):
         chosen = there & (code == named.index(label))
         if not chosen.any():
             continue
         colour, marker = colour_and_marker(look)
-        axes.scatter(*place[chosen].T, s=11, c=colour, marker=marker, linewidths=0, rasterized=True)
-    for label in order:
-        chosen = there & (code == named.index(label))
-        if chosen.any():
-            _named(axes, np.median(place[chosen], axis=0), clean(label, 24))
+        points = {"c": colour, "marker": marker, "linewidths": 0, "rasterized": True}
+        axes.scatter(*place[chosen].T, s=11, label=clean(label, 24), **points)
+        middles.append((clean(label, 24), np.median(place[chosen], axis=0)))
+    _named(axes, middles, np.ptp(place[there], axis=0).max())
 
 
-def _named(axes: Any, at: np.ndarray, name: str) -> None:
+def _named(axes: Any, middles: list[tuple[str, np.ndarray]], extent: float) -> None:
+    """Names where they stand apart; all of them are in the legend."""
     box = {"boxstyle": "round,pad=0.18", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
-    with house_style():
-        axes.text(*at, name, ha="center", va="center", weight="bold", fontsize=12, bbox=box)
+    written: list[np.ndarray] = []
+    for name, at in middles:
+        if all(np.abs(at - other).max() > _APART * extent for other in written):
+            written.append(at)
+            with house_style():
+                axes.text(*at, name, ha="center", va="center", weight="bold", size=12, bbox=box)
 
 
 def _by_number(
@@ -84,15 +89,15 @@ def _by_number(
         axes.figure.colorbar(drawn, ax=axes, label=name, shrink=0.7)
 
 
-def _finished(axes: Any, ringed: bool) -> None:
+def _finished(axes: Any) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines["bottom"].set_visible(False)
-    if ringed:
-        with house_style():
-            axes.legend(loc="upper right")
+    with house_style():
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.6, fontsize=9)
 
 
 def _ringed(count: int) -> str:
