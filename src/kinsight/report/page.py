@@ -108,7 +108,6 @@ def _context(run: RunFolder, samples: Samples, drawn: list[Plate]) -> dict[str, 
         "assumed": assumed.items(samples),
         "has_classes": samples.classes,
         "has_pictures": samples.drawn,
-        "has_entries": run.has("inputs") and not samples.drawn and "text" not in samples.columns,
         "kinds": Counter(row["how"] for row in run.record["coverage"]["rows"]),
         **_galleries(samples, shown),
     }
