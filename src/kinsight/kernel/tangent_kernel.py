@@ -21,7 +21,7 @@ from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.stream import Combine, all_pairs
 from kinsight.kernel.whitening import Normalization
 from kinsight.network.function import NetworkFunction, OutputFunction
-from kinsight.network.outputs import Probes
+from kinsight.network.outputs import probed
 from kinsight.network.parameters import ParameterChoice
 from kinsight.tangent.coverage import Coverage
 
@@ -84,7 +84,7 @@ class TangentKernel:
     ):
         one_of("normalization", normalization, ("whitened", "trace", None))
         _refuse_unfit_output(output)
-        if isinstance(output, Probes) and normalization == "whitened":
+        if probed(output) and normalization == "whitened":
             raise ArgumentError(
                 "random probes estimate Tr K only, and whitening needs every output of a sample; "
                 "use normalization='trace' or None with ks.outputs.Probes"

@@ -13,7 +13,7 @@ from kinsight.kernel.metric import Euclidean
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.columns import Batch, plain
 from kinsight.network.function import NetworkFunction, OutputFunction
-from kinsight.network.outputs import Probes
+from kinsight.network.outputs import probed
 from kinsight.network.parameters import ParameterChoice
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.features import Features
@@ -62,7 +62,7 @@ class Gradients:
     @property
     def probed(self) -> bool:
         """Whether the output is random combinations, which cannot be whitened."""
-        return isinstance(self.function.output, Probes)
+        return probed(self.function.output)
 
     def place(self, batch: Batch) -> Batch:
         """The batch on the network's device, in its precision."""

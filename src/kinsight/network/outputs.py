@@ -1,4 +1,4 @@
-"""What is asked of the network: logits, log-probabilities, own class, loss, Fisher form, probes.
+"""What is asked of the network: classes, losses, the Fisher form, parts and mixtures of outputs.
 
 Each is a callable ``(outputs, batch) -> (B, D)`` to pass as ``output=``. Labels, where one needs
 them, are those of the batch: the last integer tensor of a tuple, or ``labels`` of a dict.
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kinsight.checks import one_of
 from kinsight.errors import ArgumentError, OutputError
 from kinsight.network.columns import Batch
-from kinsight.network.function import tensor_output
+from kinsight.network.function import OutputFunction, tensor_output
 from kinsight.network.inputs import LABEL_KEYS
 
 
@@ -100,7 +101,9 @@ class Probes:
     """Random combinations of the outputs, the same for all samples: V f / √count, (B, count).
 
     Rademacher signs V from ``seed``. Tr K of the probed outputs is an unbiased estimate of
-    Tr K with relative variance at most 2/count, from ``count`` backward passes whatever D is.
+    Tr K(x, x') from ``count`` backward passes whatever D is. Its variance is
+    (2/count)(‖S‖_F² − Σ S_ii²), S the symmetric part of K(x, x'): at most
+    (2/count) Tr K(x,x) Tr K(x',x'), and relative to the square of Tr K(x,x) at most 2/count.
     Only for ``normalization="trace"`` or ``None``: whitening needs all D outputs.
     """
 
@@ -116,6 +119,101 @@ class Probes:
         generator = torch.Generator().manual_seed(self.seed)
         signs = torch.randint(0, 2, (values.shape[1], self.count), generator=generator) * 2 - 1
         return values @ (signs.to(values) / self.count**0.5)
+
+
+@dataclass(frozen=True)
+class AgainstClass:
+    """Own class against one other, one number a sample: z_y − z_a, for very many classes.
+
+    ``adversary``: ``"runner_up"``, the class of the next-highest score; ``"likely"``, drawn with
+    probability p_c/(1 − p_y); ``"uniform"``, any other class alike. What is drawn follows from
+    ``seed`` and the sample's own scores (Gumbel noise G_c, the same for all samples: the largest
+    z_c + G_c, or G_c), so it does not depend on the batch, and near-twins get the same one.
+    Over seeds the mean of ``"uniform"`` is :class:`OwnClass`. ``label``: as there.
+    """
+
+    adversary: Literal["runner_up", "likely", "uniform"] = "likely"
+    label: Literal["predicted", "batch"] = "predicted"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("adversary", self.adversary, ("runner_up", "likely", "uniform"))
+        one_of("label", self.label, ("predicted", "batch"))
+
+    def __call__(self, outputs: Any, batch: Batch) -> Tensor:
+        scores = _class_scores(outputs)
+        own = scores.detach().argmax(1) if self.label == "predicted" else _labels(batch, scores)
+        generator = torch.Generator().manual_seed(self.seed)
+        uniform = torch.rand(scores.shape[1], generator=generator, dtype=torch.float64)
+        noise = -(-uniform.clamp(1e-300, 1 - 1e-16).log()).log()  # Gumbel
+        drawn = scores.detach().double() * (self.adversary != "uniform")
+        if self.adversary != "runner_up":
+            drawn = drawn + noise.to(scores.device)
+        other = drawn.scatter(1, own[:, None], -torch.inf).argmax(1)
+        return (scores.gather(1, own[:, None]) - scores.gather(1, other[:, None]))[:, 0]
+
+
+@dataclass(frozen=True)
+class Select:
+    """Some of the outputs by number, (B, len(indices)); of the network, or of what ``of`` gives."""
+
+    indices: tuple[int, ...]
+    of: OutputFunction | None = None
+
+    def __post_init__(self) -> None:
+        numbers = tuple(int(i) for i in self.indices)
+        if not numbers or len(set(numbers)) < len(numbers):
+            raise ArgumentError(f"indices: expected different numbers, got {self.indices!r:.60}")
+        object.__setattr__(self, "indices", numbers)
+
+    def __call__(self, outputs: Any, batch: Batch) -> Tensor:
+        rows = _rows(self.of, outputs, batch)
+        if not all(-rows.shape[1] <= i < rows.shape[1] for i in self.indices):
+            raise OutputError(
+                f"expected indices among {rows.shape[1]} outputs, got {list(self.indices)}"
+            )
+        return rows[:, list(self.indices)]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear map of the outputs: M f, M of shape (D', D), given as rows; (B, D').
+
+    One row is a direction; differences of classes, means over groups, a change of units.
+    """
+
+    matrix: tuple[tuple[float, ...], ...]
+    of: OutputFunction | None = None
+
+    def __post_init__(self) -> None:
+        matrix = torch.as_tensor(self.matrix, dtype=torch.float64)
+        if matrix.dim() != 2 or not matrix.numel() or not bool(matrix.isfinite().all()):
+            raise ArgumentError(
+                f"matrix: expected finite rows of one length, got shape {tuple(matrix.shape)}"
+            )
+        object.__setattr__(self, "matrix", tuple(map(tuple, matrix.tolist())))
+
+    def __call__(self, outputs: Any, batch: Batch) -> Tensor:
+        rows = _rows(self.of, outputs, batch)
+        matrix = torch.tensor(self.matrix, dtype=rows.dtype, device=rows.device)
+        if matrix.shape[1] != rows.shape[1]:
+            raise OutputError(
+                f"expected a matrix with {rows.shape[1]} columns, one an output, got "
+                f"{matrix.shape[1]}"
+            )
+        return rows @ matrix.T
+
+
+def probed(output: Any) -> bool:
+    """Whether random probes are among what is asked, at whatever depth."""
+    return isinstance(output, Probes) or (
+        output is not None and probed(getattr(output, "of", None))
+    )
+
+
+def _rows(of: OutputFunction | None, outputs: Any, batch: Batch) -> Tensor:
+    value = tensor_output(outputs) if of is None else of(outputs, batch)
+    return value[:, None] if value.dim() == 1 else value.flatten(1)
 
 
 def _class_scores(outputs: Any) -> Tensor:

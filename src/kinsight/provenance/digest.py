@@ -137,9 +137,16 @@ def described(function: Callable[..., Any] | None) -> str:
     if function is None:
         return "the network's own output"
     if type(function).__module__ == outputs.__name__:
-        return repr(function)  # ours say everything themselves
+        return _ours(function)
     named = function.func if isinstance(function, functools.partial) else function
     name = getattr(named, "__qualname__", type(named).__qualname__)
     if named is not function:
         name += ", partial"
     return f"{getattr(named, '__module__', '?')}.{name} (code {Digest(function).hex()[:12]})"
+
+
+def _ours(function: Any) -> str:
+    """One of ``kinsight.outputs`` with all its settings; an output within it as it is described."""
+    settings = [(field.name, getattr(function, field.name)) for field in fields(function)]
+    said = [f"{name}={described(v) if callable(v) else repr(v)}" for name, v in settings]
+    return f"{type(function).__qualname__}({', '.join(said)})"
