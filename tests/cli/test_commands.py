@@ -178,7 +178,7 @@ def test_a_device_that_is_not_there_is_one_message(here: Path) -> None:
 def test_a_doctor_that_finds_something_wrong_exits_with_1(here: Path, monkeypatch) -> None:
     wrong = Comparison(distance=3.0, tolerance=1e-4, precise=3.0)
     monkeypatch.setattr(
-        import_module("kinsight.run.doctor"), "in_batch_and_alone", lambda *_: wrong
+        import_module("kinsight.run.diagnosis"), "in_batch_and_alone", lambda *_: wrong
     )
     done = kinsight("doctor", "mine:trained")
     assert done.exit_code == 1

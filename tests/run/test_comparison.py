@@ -1,7 +1,6 @@
 """What the doctor calls wrong is wrong, and rounding is told apart from it."""
 
 import re
-from importlib import import_module
 
 import pytest
 import torch
@@ -9,11 +8,9 @@ from torch import nn
 
 import kinsight as ks
 from kinsight.cli.words import diagnosis_text
-from kinsight.run import Settings, doctor
+from kinsight.run import Settings, diagnosis, doctor
 from kinsight.run.comparison import Comparison, distance_of, in_batch_and_alone, with_loop
 from run.subjects import inputs, subject
-
-DOCTOR = import_module("kinsight.run.doctor")  # the function of that name hides the module
 
 
 def kernel_of(model: nn.Module):
@@ -103,16 +100,16 @@ def test_a_number_on_one_side_only_is_infinitely_far() -> None:
     ],
 )
 def test_the_words_follow_the_measurement(monkeypatch, found: Comparison, said: str) -> None:
-    monkeypatch.setattr(DOCTOR, "in_batch_and_alone", lambda *_: found)
-    diagnosis = doctor(subject(), Settings(progress=False))
-    assert diagnosis.sound == found.sound
-    lines = diagnosis_text(diagnosis).split("\n")
+    monkeypatch.setattr(diagnosis, "in_batch_and_alone", lambda *_: found)
+    made = doctor(subject(), Settings(progress=False))
+    assert made.sound == found.sound
+    lines = diagnosis_text(made).split("\n")
     assert [line for line in lines if re.match(said, line)]
 
 
 def test_gradients_that_are_not_those_of_autograd_are_a_cross(monkeypatch) -> None:
     wrong = Comparison(0.7, 1e-4, 0.7)
-    monkeypatch.setattr(DOCTOR, "with_loop", lambda *_: wrong)
-    diagnosis = doctor(subject(), Settings(progress=False))
-    assert not diagnosis.sound
-    assert "✗ gradients and those of autograd" in diagnosis_text(diagnosis)
+    monkeypatch.setattr(diagnosis, "with_loop", lambda *_: wrong)
+    made = doctor(subject(), Settings(progress=False))
+    assert not made.sound
+    assert "✗ gradients and those of autograd" in diagnosis_text(made)

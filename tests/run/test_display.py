@@ -1,7 +1,6 @@
 """What is only shown is checked before the run, and replaced without computing anything again."""
 
 import os
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,11 @@ from PIL import Image
 
 from kinsight.errors import SubjectError
 from kinsight.report import write_report
-from kinsight.run import RunFolder, analyze
+from kinsight.run import RunFolder, analyze, job
 from kinsight.run.tables import COMPUTED
 from kinsight.subject.display import DISPLAYED
 from run.subjects import COUNT, subject
 
-ANALYZE = import_module("kinsight.run.analyze")  # the function of that name hides the module
 NAMES = [f"file {i}" for i in range(COUNT)]
 NUMBERS = list(range(COUNT))
 CHANGED = [*NUMBERS[:30], -1, *NUMBERS[31:]]  # in the middle, which str() leaves out
@@ -32,7 +30,7 @@ def uncomputable(monkeypatch):
         def never(*_, **__):
             raise AssertionError("computed")
 
-        monkeypatch.setattr(ANALYZE, "computed", never)
+        monkeypatch.setattr(job, "computed", never)
 
     return start
 

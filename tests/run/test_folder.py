@@ -1,6 +1,8 @@
 """The folder of a run: what is in it, and that a damaged or hostile one is refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,3 +174,22 @@ def test_one_sample_and_no_normalisation_are_refused(tmp_path: Path) -> None:
         analyze(Subject(network(), inputs(1)), tmp_path)
     with pytest.raises(ArgumentError, match="normalization"):
         analyze(Subject(network(), inputs(), normalization=None), tmp_path)
+
+
+def test_a_folder_is_read_without_torch(run: RunFolder) -> None:
+    code = (
+        "import sys\nfrom kinsight.run import RunFolder\n"
+        f"rows = RunFolder({str(run.path)!r}).table('samples').num_rows\n"
+        "print(rows, [name for name in ('torch', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "60 []\n"
+
+
+def test_every_name_of_the_room_is_found() -> None:
+    import kinsight.run as room
+
+    assert set(room.__all__) <= set(dir(room))
+    assert all(callable(getattr(room, name)) for name in room.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'analyse'"):
+        room.analyse  # noqa: B018

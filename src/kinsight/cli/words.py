@@ -6,7 +6,7 @@ from kinsight.files import storable
 from kinsight.report.summary import findings
 from kinsight.run import Diagnosis, RunFolder
 from kinsight.run.comparison import Comparison
-from kinsight.run.doctor import Cost
+from kinsight.run.diagnosis import Cost
 
 
 def run_text(run: RunFolder, report: Path) -> str:

@@ -17,7 +17,7 @@ from kinsight.files import storable
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network import outputs
 from kinsight.provenance.digest import described
-from kinsight.run.analyze import Settings, kernel_for
+from kinsight.run.job import Settings, kernel_for
 from kinsight.run.tables import COMPUTED
 from kinsight.sketching.columns import SURVEYED, Given
 from kinsight.sketching.job import sketch

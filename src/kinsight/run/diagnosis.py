@@ -12,8 +12,8 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network import outputs
 from kinsight.network.batches import Batches
 from kinsight.provenance.digest import described
-from kinsight.run.analyze import Settings, kernel_for
 from kinsight.run.comparison import Comparison, in_batch_and_alone, with_loop
+from kinsight.run.job import Settings, kernel_for
 from kinsight.run.survey import Survey, survey
 from kinsight.subject.labels import Labels, read_labels
 from kinsight.subject.subject import Subject, check_lengths
