@@ -80,7 +80,7 @@ def test_assumptions_failures_and_gaps_are_listed_worst_first(tmp_path: Path) ->
         "(7)."
     ]
     said = " ".join(item.says for item in found if item.state == "left out")
-    for expected in ("frozen: 0.bias.", "without labels", "The map of the samples"):
+    for expected in ("frozen: 0.bias.", "without labels", "Explanations: "):
         assert expected in said
 
 

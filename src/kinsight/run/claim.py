@@ -15,12 +15,18 @@ FIGURES = (
     "map", "classes", "suspects", "explanations", "density", "powers", "uncertainty", "fit",
     "denoising_factor", "shift", "beside",
 )  # fmt: skip
-# All that kinsight ever writes into the folder of a run, beside the ranges in parts/.
+# All that kinsight computes into the folder of a run, beside the ranges in parts/. Not among it:
+# decisions.sqlite, a person's work, which nothing brings back.
 OURS = (
     "samples.parquet",
     "neighbours.parquet",
-    "report.html",
+    "map.parquet",
+    "beside.parquet",
+    "explanations.parquet",
+    "inputs.parquet",
     "media/pictures.parquet",
+    "media/signals.parquet",
+    "report.html",
     *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")),
     RECORD,  # last: it is what makes the folder ours
 )

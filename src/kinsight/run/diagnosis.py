@@ -14,6 +14,7 @@ from kinsight.network.batches import Batches
 from kinsight.provenance.digest import described
 from kinsight.run.comparison import Comparison, in_batch_and_alone, with_loop
 from kinsight.run.job import Settings, kernel_for
+from kinsight.run.placed import LANDMARKS
 from kinsight.run.survey import Survey, survey
 from kinsight.subject.labels import Labels, read_labels
 from kinsight.subject.subject import Subject, check_lengths
@@ -133,7 +134,8 @@ def _cost(subject: Subject, settings: Settings, count: int) -> Cost:
     at_once = max(1, kernel.memory_budget // 2 // footprint)
     ranges = -(-count // at_once)
     compared = _pairs_done(count, batch) if ranges == 1 else count**2
-    sweeps = 2 if ranges == 1 else 2 + ranges
+    compared += count * min(LANDMARKS, count)
+    sweeps = 3 if ranges == 1 else 3 + ranges  # one of them for the map
     return Cost(sweeps * count * sample + compared * each, min(count, at_once) * footprint, sweeps)
 
 

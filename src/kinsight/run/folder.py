@@ -3,9 +3,14 @@
 RUN/run.json            what was computed from what: schema version, digests, settings, tables
 RUN/samples.parquet     one row a sample
 RUN/neighbours.parquet  one row a neighbour
-RUN/media/              pictures of the samples
+RUN/map.parquet         samples as points of the plane
+RUN/beside.parquet      neighbours by other views
+RUN/explanations.parquet  why suspects are like their nearest
+RUN/inputs.parquet      rows of a table as the network reads them
+RUN/media/              pictures and waveforms of the samples
 RUN/figures/            figures of the report
 RUN/report.html         the report
+RUN/decisions.sqlite    what a person decided, never removed
 RUN/parts/              finished ranges of rows while a run is under way
 """
 
@@ -52,7 +57,7 @@ class RunFolder(Shown):
         return self.record["status"] == "finished"
 
     def table(self, name: str) -> pa.Table:
-        """The table ``samples``, ``neighbours`` or ``pictures``."""
+        """A table by its name, such as ``samples``: those of docs/run-format.md."""
         entry = self.record["tables"].get(name)
         if entry is None:
             raise RunFolderError(f"{self.path}: there is no table {name!r} in this run")

@@ -1,4 +1,4 @@
-"""run.json completed at the end of a run: what came from what, and how."""
+"""What run.json says of a run: what came from what, and how."""
 
 import math
 from dataclasses import asdict
@@ -10,29 +10,24 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.provenance.machine import processor, versions
 from kinsight.run.claim import now
 from kinsight.run.compute import MOST_DENOISED, Found
-from kinsight.run.folder import RECORD, read_record
+from kinsight.run.folder import RECORD, RunFolder, read_record
 from kinsight.run.parts import Parts
 from kinsight.run.tables import MOST_OUTPUTS
 from kinsight.subject.display import Display
 
 
-def finish(
-    out: Path,
+def computed_record(
     display: Display,
     kernel: TangentKernel,
     found: Found,
-    tables: dict[str, Any],
     told: list[str],
     seconds: float,
     target: str | None,
-) -> None:
-    """Complete run.json, then remove the finished ranges that are in the tables now."""
-    record = read_record(out)
-    record |= {
-        "status": "finished",
-        "finished": now(),
+) -> dict[str, Any]:
+    """The fields of run.json that are known once all pairs are compared."""
+    return {
         "seconds": round(seconds, 2),
-        **shown_record(display),
+        **display.record,
         "target": target,
         "model": type(kernel.function.model).__qualname__,
         "parameters": kernel.function.selection.numel,
@@ -41,7 +36,6 @@ def finish(
         "versions": versions(),
         "processor": processor(),
         "device": str(kernel.function.device),
-        "tables": tables,
         "labels": _labels_record(found),
         "set_apart": found.norms.isnan().nonzero()[:, 0].tolist(),
         "no_gradient": int(((found.ranks == 0) & ~found.norms.isnan()).sum()),
@@ -50,13 +44,27 @@ def finish(
         "denoising": _denoising_record(found),
         "coverage": _coverage_record(kernel),
     }
-    write_json(out / RECORD, record)
-    Parts(out / "parts").clear()
 
 
-def shown_record(display: Display) -> dict[str, Any]:
-    """The fields of run.json that say what is only shown."""
-    return {"title": display.title, "planted": display.planted, "shown": display.digest}
+def put(out: Path, **fields: Any) -> RunFolder:
+    """run.json with these fields changed; the run as it is then."""
+    write_json(out / RECORD, read_record(out) | fields)
+    return RunFolder(out)
+
+
+def finish(run: RunFolder, told: list[str], seconds: float) -> RunFolder:
+    """Call the run finished, then remove the ranges of rows that are in its tables now."""
+    before = run.record["seconds"]
+    spent = before if isinstance(before, (int, float)) else 0.0
+    done = put(
+        run.path,
+        status="finished",
+        finished=now(),
+        seconds=round(spent + seconds, 2),
+        warnings=list(dict.fromkeys([*run.record["warnings"], *told])),
+    )
+    Parts(run.path / "parts").clear()
+    return done
 
 
 def _labels_record(found: Found) -> dict[str, Any] | None:

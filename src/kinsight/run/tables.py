@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from kinsight.analysis.tallies import THRESHOLDS
+from kinsight.errors import RunFolderError
+from kinsight.kernel.neighbours import Neighbours
 from kinsight.run.compute import POWER, Found
 from kinsight.run.parts import fixed_lists
 from kinsight.subject.labels import Labels
@@ -69,12 +70,12 @@ def _arranged(computed: dict[str, Any], shown: Mapping[str, pa.Array]) -> pa.Tab
     return pa.table({"sample": computed["sample"]} | first | computed | dict(shown))
 
 
-def neighbours_table(tallied: Mapping[str, Tensor]) -> pa.Table:
+def neighbours_table(nearest: Neighbours) -> pa.Table:
     """neighbours.parquet: ``sample``, ``rank`` (0 = nearest), ``neighbour``, ``similarity``."""
-    count, k = tallied["neighbours"].shape
+    count, k = nearest.indices.shape
     sample = torch.arange(count)[:, None].expand(count, k).reshape(-1)
     rank = torch.arange(k).expand(count, k).reshape(-1)
-    neighbour, value = tallied["neighbours"].reshape(-1), tallied["similarity"].reshape(-1)
+    neighbour, value = nearest.indices.reshape(-1), nearest.values.reshape(-1)
     there = neighbour >= 0
     return pa.table(
         {
@@ -84,6 +85,33 @@ def neighbours_table(tallied: Mapping[str, Tensor]) -> pa.Table:
             "similarity": value[there].numpy(),
         }
     )
+
+
+def neighbours_in(table: pa.Table, count: int) -> Neighbours:
+    """What :func:`neighbours_table` wrote; as ``search.graph`` gives it, −1 where there is none.
+
+    Raises:
+        RunFolderError: a position or rank that no run of ``count`` samples has.
+    """
+    sample, rank, neighbour = (
+        torch.from_numpy(table[name].to_numpy().astype(np.int64))
+        for name in ("sample", "rank", "neighbour")
+    )
+    width = int(rank.max()) + 1 if len(rank) else 1
+    positions = torch.cat([sample, neighbour])
+    if len(rank) and not (
+        int(positions.min()) >= 0 and int(positions.max()) < count
+        and int(rank.min()) >= 0 and width < count
+    ):  # fmt: skip
+        raise RunFolderError(
+            f"neighbours: expected positions and ranks of {count} samples, got others; the folder "
+            "was changed, run it again with --fresh"
+        )
+    values = torch.full((count, width), -torch.inf)
+    indices = torch.full((count, width), -1)
+    values[sample, rank] = torch.from_numpy(table["similarity"].to_numpy().astype(np.float32))
+    indices[sample, rank] = neighbour
+    return Neighbours(values, indices)
 
 
 def _label_columns(found: Found) -> dict[str, pa.Array]:

@@ -1,8 +1,9 @@
-"""What a run shows but does not compute with: names, texts, pictures, own columns, the title."""
+"""What a run shows but does not compute with: names, texts, pictures, waveforms, own columns."""
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,20 @@ from torch import Tensor
 from kinsight.errors import SubjectError
 from kinsight.files import storable
 from kinsight.provenance.digest import Digest, described
+from kinsight.subject.inputs import read_inputs
 from kinsight.subject.labels import Labels
-from kinsight.subject.pictures import Painter, painter, write_pictures
+from kinsight.subject.pictures import painter, write_pictures
+from kinsight.subject.signals import read_signals
 from kinsight.subject.subject import Subject
 
 DISPLAYED = ("name", "text", "planted_label")  # columns told by the person, whatever their own
-_LOOKED_AT = 256  # pictures of a lazy collection that enter the digest
+MEDIA = {
+    "pictures": "media/pictures.parquet",
+    "signals": "media/signals.parquet",
+    "inputs": "inputs.parquet",
+}
+Writer = Callable[[Path, int], None]  # where to, number of samples
+_LOOKED_AT = 256  # pictures or waveforms of a lazy collection that enter the digest
 
 
 @dataclass(frozen=True)
@@ -27,27 +36,29 @@ class Display:
     """Everything that only shows, checked and ready to be written; it may change between runs."""
 
     columns: dict[str, pa.Array]  # of samples.parquet
-    paint: Painter | None
-    title: str | None
-    planted: int
-    digest: str
+    media: dict[str, Writer]  # a table for each way in which samples are shown
+    record: dict[str, Any]  # what run.json says of all this
 
-    def write_pictures(self, out: Path, count: int) -> dict[str, Any]:
-        """Write media/pictures.parquet if there are any; its entry for run.json."""
-        if self.paint is None:
-            return {}
-        write_pictures(out / "media" / "pictures.parquet", self.paint, count)
-        return {"pictures": {"file": "media/pictures.parquet", "rows": count}}
+    @property
+    def digest(self) -> str:
+        """Tells apart what is shown."""
+        return self.record["shown"]
+
+    def write(self, out: Path, count: int) -> dict[str, Any]:
+        """Write the tables of pictures, waveforms, rows; their entries for run.json."""
+        for name, fill in self.media.items():
+            fill(out / MEDIA[name], count)
+        return {name: {"file": MEDIA[name], "rows": count} for name in self.media}
 
 
-def read_display(subject: Subject, count: int, taken: Collection[str]) -> Display:
-    """What a subject shows, before anything is computed. One picture is painted to see that it can.
+def read_display(subject: Subject, taken: Collection[str]) -> Display:
+    """What a subject shows, before anything is computed. The first picture is painted to see.
 
     ``taken``: names of columns that are computed.
 
     Raises:
         SubjectError: a column with a name of ours or of values that cannot be stored, a picture
-            that cannot be painted.
+            that cannot be painted, no waveform, names of columns that do not fit.
     """
     columns = {
         name: pa.array([storable(v) for v in values], pa.string())
@@ -59,14 +70,35 @@ def read_display(subject: Subject, count: int, taken: Collection[str]) -> Displa
         if name in taken or name in DISPLAYED:
             raise SubjectError(f"columns: {name!r} is a name kinsight uses itself; choose another")
     columns |= {name: _own_column(name, values) for name, values in own.items()}
-    paint = painter(subject.pictures, subject.data)
-    if paint is not None and count:
-        paint(0)
-    digest = Digest(
-        _stream(columns), subject.planted, subject.title, _pictures_digest(subject.pictures)
-    )
+    media, said = _media(subject)
+    digest = Digest(_stream(columns), subject.planted, subject.title, _digest(subject.pictures))
+    if subject.signals is not None:  # where absent, the digest is that of runs of before
+        digest.add(("signals", _digest(subject.signals)))
+    if subject.features is not None:
+        digest.add(("features", [storable(name) for name in subject.features]))
     title = None if subject.title is None else storable(subject.title)
-    return Display(columns, paint, title, len(subject.planted or {}), digest.hex())
+    told = {"title": title, "planted": len(subject.planted or {}), "shown": digest.hex()}
+    return Display(columns, media, told | said)
+
+
+def _media(subject: Subject) -> tuple[dict[str, Writer], dict[str, Any]]:
+    """The tables that show samples, and the fields of run.json that describe them."""
+    media: dict[str, Writer] = {}
+    paint = painter(subject.pictures, subject.data)
+    if paint is not None:
+        paint(0)
+        media["pictures"] = partial(write_pictures, paint=paint)
+    found = read_signals(subject.signals, None if paint else subject.data)
+    if found is not None:
+        found.kept(0)
+        media["signals"] = found.write
+    rows = read_inputs(subject.features, subject.data, shown=bool(media))
+    if rows is not None:
+        media["inputs"] = rows.write
+    return media, {
+        "signals": None if found is None else found.record,
+        "features": None if rows is None else list(rows.names),
+    }
 
 
 def with_planted(display: Display, subject: Subject, labels: Labels | None, count: int) -> Display:
@@ -112,23 +144,23 @@ def _stream(columns: dict[str, pa.Array]) -> bytes:
     return sink.getvalue()
 
 
-def _pictures_digest(pictures: Any) -> Any:
-    """What tells other pictures apart without painting all: content, or paths with their times."""
-    if pictures is None or isinstance(pictures, (Tensor, np.ndarray)):
-        return pictures
-    if callable(pictures):
-        return described(pictures)
-    count = len(pictures)
-    step = 1 if isinstance(pictures, (list, tuple)) else max(1, count // _LOOKED_AT)
-    return [count, *(_picture_digest(pictures, i) for i in range(0, count, step))]
+def _digest(shown: Any) -> Any:
+    """What tells others apart without looking at all: content, or paths with their times."""
+    if shown is None or isinstance(shown, (Tensor, np.ndarray)):
+        return shown
+    if callable(shown):
+        return described(shown)
+    count = len(shown)
+    step = 1 if isinstance(shown, (list, tuple)) else max(1, count // _LOOKED_AT)
+    return [count, *(_one_digest(shown, i) for i in range(0, count, step))]
 
 
-def _picture_digest(pictures: Sequence[Any], position: int) -> Any:
-    picture = pictures[position]
+def _one_digest(shown: Sequence[Any], position: int) -> Any:
+    one = shown[position]
     try:
-        if not isinstance(picture, (str, Path)):
-            return Digest(picture).hex()
-        state = Path(picture).stat()
+        if not isinstance(one, (str, Path)):
+            return Digest(one).hex()
+        state = Path(one).stat()
     except (OSError, SyntaxError, ValueError):  # painting will say what is wrong
-        return str(picture)
-    return str(picture), state.st_size, state.st_mtime_ns
+        return str(one)
+    return str(one), state.st_size, state.st_mtime_ns

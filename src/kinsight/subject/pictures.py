@@ -1,22 +1,21 @@
 """Pictures of the samples as small PNG files, from arrays, tensors, PIL images or paths."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 from torch import Tensor
 
 from kinsight.errors import SubjectError
-from kinsight.files import write_whole
+from kinsight.subject.groups import write_groups
+from kinsight.subject.only_tensor import only_tensor
 
 LARGEST_SIDE = 96  # pixels of a thumbnail
 _SHOWN_CHANNELS = (1, 3, 4)
-_A_GROUP = 1024  # pictures in memory at once while they are written
 _SAMPLED = 256  # pictures looked at for the common range of their values
 _UNREADABLE = (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError)
 
@@ -51,12 +50,12 @@ def painter(pictures: Any, data: Any) -> Painter | None:
     return paint
 
 
-def _pictures_in(data: Any) -> Any:
-    first = data[0] if isinstance(data, (tuple, list)) and len(data) else data
-    if isinstance(first, Tensor) and first.dim() == 4 and first.is_floating_point():
-        channels, height, width = first.shape[1:]
+def _pictures_in(data: Any) -> Tensor | None:
+    value = only_tensor(data)
+    if value is not None and value.dim() == 4 and value.is_floating_point():
+        channels, height, width = value.shape[1:]
         if channels in (1, 3) and min(height, width) >= 4:
-            return first
+            return value
     return None
 
 
@@ -127,21 +126,7 @@ def _png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def write_pictures(path: Path, paint: Painter, count: int) -> None:
-    """media/pictures.parquet: ``sample`` and ``png``, written group by group."""
+def write_pictures(path: Path, count: int, paint: Painter) -> None:
+    """media/pictures.parquet: ``sample`` and ``png``."""
     schema = pa.schema([("sample", pa.int64()), ("png", pa.binary())])
-
-    def fill(aside: Path) -> None:
-        with pq.ParquetWriter(aside, schema, compression="none") as writer:
-            for positions in _groups(count):
-                pictures = [paint(i) for i in positions]
-                writer.write_table(
-                    pa.table({"sample": list(positions), "png": pictures}, schema=schema)
-                )
-
-    write_whole(path, fill)
-
-
-def _groups(count: int) -> Iterator[range]:
-    for start in range(0, count, _A_GROUP):
-        yield range(start, min(start + _A_GROUP, count))
+    write_groups(path, schema, lambda rows: {"png": [paint(i) for i in rows]}, count, "none")

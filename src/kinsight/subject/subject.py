@@ -30,6 +30,11 @@ class Subject:
         pictures: N pictures to show: an array (N, H, W), (N, H, W, C) or (N, C, H, W), a
             sequence of arrays, PIL images or paths, or a callable from position to one of these.
             Default: the data itself where it looks like pictures.
+        signals: N waveforms to show: an array (N, C, T) or (N, T), a sequence of arrays (C, T)
+            or (T,), or a callable from position to one of these; all of one length. Default: the
+            data itself where it is real numbers (N, C ≤ 8, T ≥ 64) and there are no pictures.
+        features: names of the columns where the data are a table (N, d ≤ 256) of real numbers.
+            Such rows are kept also without names, unless the samples are pictures or waveforms.
         columns: further columns for samples.parquet, N values each.
         planted: position → right label, for labels changed on purpose to see how many are found.
         title: what to call it in the report.
@@ -46,6 +51,8 @@ class Subject:
     names: Sequence[str] | None = None
     texts: Sequence[str] | None = None
     pictures: Any = None
+    signals: Any = None
+    features: Sequence[str] | None = None
     columns: Mapping[str, Sequence[Any]] | None = None
     planted: Mapping[int, Any] | None = None
     title: str | None = None
@@ -53,7 +60,7 @@ class Subject:
 
 _FORMS = (
     "a Subject, a dict with the keys of one (model, data, and as you like labels, output, names, "
-    "pictures, …), or a tuple (model, data) or (model, data, labels)"
+    "pictures, signals, …), or a tuple (model, data) or (model, data, labels)"
 )
 
 
@@ -89,8 +96,8 @@ def check_lengths(subject: Subject) -> int:
     """
     count = len(Batches(subject.data))
     listed = {"labels": subject.labels, "names": subject.names, "texts": subject.texts}
-    if subject.pictures is not None and not callable(subject.pictures):
-        listed["pictures"] = subject.pictures
+    media = {"pictures": subject.pictures, "signals": subject.signals}
+    listed |= {what: values for what, values in media.items() if not callable(values)}
     listed |= {f"column {name!r}": values for name, values in (subject.columns or {}).items()}
     for what, values in listed.items():
         if values is not None and len(values) != count:
