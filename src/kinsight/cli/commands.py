@@ -66,6 +66,7 @@ def analyze_command(
     device: options.Device = None,
     memory: options.Memory = None,
     batch_size: options.BatchSize = None,
+    placed: options.MapChoice = None,
     fresh: Fresh = False,
 ) -> None:
     """Compare all samples of your data as your network sees them; leave a folder and a report."""
@@ -76,7 +77,8 @@ def analyze_command(
         check_folder(out, fresh)  # before the function, which may take long
         asked = options.settings(dtype, device, memory, batch_size)
         subject = options.adjusted(load_target(target), output, normalization, parameters)
-        _analyzed(subject, out, replace(asked, neighbours=neighbours, fresh=fresh, target=target))
+        more = {"map": placed.value if placed else None, "target": target}
+        _analyzed(subject, out, replace(asked, neighbours=neighbours, fresh=fresh, **more))
 
 
 @app.command("doctor")

@@ -35,6 +35,13 @@ class Precision(StrEnum):
     bfloat16 = "bfloat16"
 
 
+class Map(StrEnum):
+    """How samples are placed in the plane."""
+
+    principal = "principal"
+    umap = "umap"
+
+
 _FUNCTIONS = {
     Output.own_class: "OwnClass",
     Output.logits: "Logits",
@@ -72,6 +79,14 @@ Memory = Annotated[
     float | None,
     typer.Option(
         min=0.001, help="GiB for gradients and results; default a quarter of the machine."
+    ),
+]
+MapChoice = Annotated[
+    Map | None,
+    typer.Option(
+        "--map",
+        help="Place samples by principal components of tangent features, or by UMAP on their "
+        "nearest; default UMAP where umap-learn is installed. May be changed later.",
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples at once; default by memory.")]
