@@ -18,7 +18,7 @@ same function written otherwise: *rescaled*: the first layer times 5, the second
 against the rest among 100 digits; F of the Fisher form from all 1,797 digits, which are fitted \
 anew for the re-written network. Median and largest |Δk|: exact invariance would be 0.
 
-![Largest change of a similarity by damping](../images/metrics.png)
+![Largest change of a similarity by damping](../images/rewriting.png)
 
 {invariance}
 
@@ -36,11 +36,11 @@ for the first network; it was {auto}.
 ## Repeat it
 
 ```console
-$ python experiments/metrics.py{command}
+$ python experiments/rewriting.py{command}
 ```
 
 {minutes} minutes on {processor}, {threads} thread(s), shared with other jobs; PyTorch {torch}, \
-Python {python}. All numbers: `experiments/results/metrics.json`.
+Python {python}. All numbers: `experiments/results/rewriting.json`.
 """
 
 REAL = """
@@ -140,4 +140,4 @@ def figure(rows: list[dict]) -> None:
     drawn.axes[0].set_ylabel("largest |Δk|")
     drawn.axes[0].legend(fontsize="small")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    drawn.savefig(IMAGES / "metrics.png", dpi=110)
+    drawn.savefig(IMAGES / "rewriting.png", dpi=110)

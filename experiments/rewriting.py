@@ -1,10 +1,10 @@
 """Does it matter how a network is written? Metrics on parameters, what damping and they cost.
 
-    python experiments/metrics.py [--data FOLDER] [--pool 600] [--quick]
+    python experiments/rewriting.py [--data FOLDER] [--pool 600] [--quick]
 
 A network on scikit-learn's digits is re-written (ReLU layers rescaled, weight norm) without a
 change of what it computes. With --data also ResNet-20 on CIFAR-10: neighbours and passes. Writes
-experiments/results/metrics.json, docs/experiments/metrics.md and docs/images/metrics.png.
+experiments/results/rewriting.json, docs/experiments/rewriting.md and docs/images/rewriting.png.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import kinsight as ks
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from metrics_page import figure, page
+from rewriting_page import figure, page
 from pages import environment, write
 from resnet20_cifar10 import cifar10_labels, cifar10_pixels, normalised, resnet20
 
@@ -59,7 +59,7 @@ def main() -> None:
     report["environment"] = environment(asked, time.perf_counter() - began)
     figure(report["rewritten"])
     text = page(report)
-    write("metrics", report, text)
+    write("rewriting", report, text)
     print(text)
 
 
