@@ -23,9 +23,9 @@ import kinsight as ks
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-from rewriting_page import figure, page
 from pages import environment, write
 from resnet20_cifar10 import cifar10_labels, cifar10_pixels, normalised, resnet20
+from rewriting_page import figure, page
 
 Fit = Callable[..., ks.metrics.Metric]
 FITS: dict[str, Fit] = {

@@ -1,4 +1,4 @@
-"""The page and figure of metrics.py."""
+"""The page and figure of rewriting.py."""
 
 from matplotlib.figure import Figure
 from pages import IMAGES, markdown
