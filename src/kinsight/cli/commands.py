@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kinsight.cli import options, stores
+from kinsight.cli.decisions import decisions_command
 from kinsight.cli.ending import ending
+from kinsight.cli.explore import explore_command
 from kinsight.cli.sketch import sketch_command
 from kinsight.cli.statuses import UNSOUND
 
@@ -136,6 +138,8 @@ def _kept(out: Path) -> str:
     return f"The first {rows:,} rows are kept in {out}; the same command goes on from there."
 
 
+app.command("explore")(explore_command)
+app.command("decisions")(decisions_command)
 app.command("sketch")(sketch_command)
 for name, command in stores.COMMANDS.items():
     app.command(name)(command)
