@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
     {"sketching"},
     {"run"},
     {"report"},
+    {"explorer"},
     {"demo"},
     {"cli"},
     {"__main__"},

@@ -47,6 +47,11 @@ def decision_routes(session: Session) -> APIRouter:
         sample, now, left = found
         return answers.Written(sample=sample, decision=chosen(now), undo=left)
 
+    _file_route(api, session)
+    return api
+
+
+def _file_route(api: APIRouter, session: Session) -> None:
     @api.get("/decisions.{kind}")
     def taken(kind: str) -> Response:
         if kind not in _TYPES:
@@ -56,8 +61,6 @@ def decision_routes(session: Session) -> APIRouter:
         content = as_csv(rows) if kind == "csv" else as_parquet(rows)
         name = {"Content-Disposition": f'attachment; filename="decisions.{kind}"'}
         return Response(content, media_type=_TYPES[kind], headers=name)
-
-    return api
 
 
 def chosen(decision: Decision | None) -> answers.Chosen | None:

@@ -13,16 +13,12 @@ from kinsight.explorer.described import is_ours
 from kinsight.explorer.files import File
 from kinsight.explorer.kept import Kept
 from kinsight.explorer.lists import Lists, padded
+from kinsight.explorer.summing_up import MEDIA, sentences_of
 from kinsight.explorer.view import NETWORK, Facts, Map, finite, told
 from kinsight.run.folder import RunFolder
 
 compute: Any = pyarrow.compute  # its functions are made at run time
 _LISTED = ("sample", "neighbour", "similarity")
-_TOLD = frozenset(
-    {"sample", "density", "label", "predicted", "fit", "suspect_rank", "contradicted",
-     "proposed_label", "planted_label", "set_apart"}
-)  # fmt: skip
-_MEDIA = ("pictures", "signals", "inputs", "explanations")
 _BESIDE = ("last layer", "input")
 
 
@@ -87,7 +83,7 @@ class RunView:
 
     def sentences(self) -> list[str]:
         """The findings of the report."""
-        return self._kept.get("sentences", lambda: _sentences(self.run))
+        return self._kept.get("sentences", lambda: sentences_of(self.run))
 
     def neighbours(self, by: str, sample: int, k: int) -> list[tuple[int, float]]:
         """The first of the K that were kept."""
@@ -112,7 +108,7 @@ class RunView:
 
     def has(self, what: str) -> bool:
         """Whether the run has such a table."""
-        return what in _MEDIA and self.run.has(what)
+        return what in MEDIA and self.run.has(what)
 
     def picture(self, sample: int) -> bytes | None:
         """The PNG of a sample."""
@@ -252,30 +248,6 @@ def _facts(run: RunFolder) -> Facts:
         begun=told(record["begun"]) if isinstance(record.get("begun"), str) else None,
         data=told(identity.get("data")),
     )
-
-
-def _sentences(run: RunFolder) -> list[str]:
-    from kinsight.report.summary import findings  # draws figures too: a second to import
-
-    try:
-        return [told(text, 1000) for text in findings(_Narrow(run.path))]
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        return [f"What was found cannot be told: run.json is not as analyze writes it ({error!r})."]
-
-
-class _Narrow(RunFolder):
-    """A run with only what its sentences need: lists of all columns would take minutes."""
-
-    def table(self, name: str) -> pa.Table:
-        """The table, of the samples some columns."""
-        if name != "samples":
-            return super().table(name)
-        file = File(self, "samples")
-        return file.read([n for n in file.schema.names if n in _TOLD])
-
-    def has(self, name: str) -> bool:
-        """No media."""
-        return name not in _MEDIA and super().has(name)
 
 
 def _shares(value: Any) -> list[float] | None:

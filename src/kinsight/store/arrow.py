@@ -76,7 +76,10 @@ def read(source: pa.NativeFile, name: str, shard: Shard, form: Form, where: str)
         StoreError: not Arrow, another number of rows, another type or width, no such column.
     """
     reader = _reader(source, where)
-    number, width = expected_columns(form)[name]
+    expected = expected_columns(form)
+    if name not in expected:
+        raise StoreError(f"{where}: expected columns {', '.join(expected)}, got {name!r:.60}")
+    number, width = expected[name]
     if name not in reader.schema.names:
         raise StoreError(f"{where}: there is no column {name!r} in this store; it was not kept")
     kind = reader.schema.field(name).type
