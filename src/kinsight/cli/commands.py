@@ -138,7 +138,7 @@ def _kept(out: Path) -> str:
     return f"The first {rows:,} rows are kept in {out}; the same command goes on from there."
 
 
-app.command("explore")(explore_command)
+app.command("explore", hidden=True)(explore_command)  # until its page is there
 app.command("decisions")(decisions_command)
 app.command("sketch")(sketch_command)
 for name, command in stores.COMMANDS.items():

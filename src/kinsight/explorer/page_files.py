@@ -17,9 +17,8 @@ _TYPES = {
     ".json": "application/json",
 }
 _NOT_BUILT = (
-    b"The page of the explorer is not built.\n\n"
-    b"In a checkout of the project, `make web` builds it (it needs Node.js and npm); then start\n"
-    b"`kinsight explore` again. An installed kinsight brings the page along.\n"
+    b"This version serves the data of a run, and has no page for them yet.\n\n"
+    b"What is there is said at /api/about.\n"
 )
 
 
