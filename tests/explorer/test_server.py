@@ -45,7 +45,9 @@ def other(tmp_path_factory) -> Path:
         model[0].weight += 0.3 * torch.randn(1500, 6, generator=torch.Generator().manual_seed(1))
     place = tmp_path_factory.mktemp("runs") / "second"
     labels = subject().labels
-    analyze(subject(model=model, names=NAMES, labels=labels), place, settings=Settings(neighbours=5))
+    analyze(
+        subject(model=model, names=NAMES, labels=labels), place, settings=Settings(neighbours=5)
+    )
     return place
 
 
