@@ -123,3 +123,15 @@ def test_bad_choices_are_named() -> None:
         ks.outputs.Linear(((float("nan"),),))
     with pytest.raises(ArgumentError, match="adversary"):
         ks.outputs.AgainstClass("nearest")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OutputError, match="name one twice"):
+        ks.outputs.Select((-1, 3))(SCORES, SCORES)
+    for indices in ((1.7,), 3, ("a",)):
+        with pytest.raises(ArgumentError, match="whole numbers"):
+            ks.outputs.Select(indices)  # pyright: ignore[reportArgumentType]
+    for matrix in (((1.0, 2.0), (1.0,)), (("a",),)):
+        with pytest.raises(ArgumentError, match="rows of numbers"):
+            ks.outputs.Linear(matrix)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match=r"write Logits\(\)"):
+        ks.outputs.Select((0,), of=ks.outputs.Logits)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="of: expected"):
+        ks.outputs.Linear(((1.0,),), of=3)  # pyright: ignore[reportArgumentType]

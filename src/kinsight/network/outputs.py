@@ -6,6 +6,7 @@ them, are those of the batch: the last integer tensor of a tuple, or ``labels`` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal
 
 import torch
@@ -161,9 +162,15 @@ class Select:
     of: OutputFunction | None = None
 
     def __post_init__(self) -> None:
-        numbers = tuple(int(i) for i in self.indices)
+        try:
+            numbers = tuple(index(i) for i in self.indices)
+        except TypeError as error:
+            raise ArgumentError(
+                f"indices: expected whole numbers in a tuple, got {self.indices!r:.60}"
+            ) from error
         if not numbers or len(set(numbers)) < len(numbers):
             raise ArgumentError(f"indices: expected different numbers, got {self.indices!r:.60}")
+        _check_inner(self.of)
         object.__setattr__(self, "indices", numbers)
 
     def __call__(self, outputs: Any, batch: Batch) -> Tensor:
@@ -172,7 +179,13 @@ class Select:
             raise OutputError(
                 f"expected indices among {rows.shape[1]} outputs, got {list(self.indices)}"
             )
-        return rows[:, list(self.indices)]
+        chosen = [i % rows.shape[1] for i in self.indices]
+        if len(set(chosen)) < len(chosen):
+            raise OutputError(
+                f"expected different outputs, got {list(self.indices)} of {rows.shape[1]}, which "
+                "name one twice"
+            )
+        return rows[:, chosen]
 
 
 @dataclass(frozen=True)
@@ -186,11 +199,17 @@ class Linear:
     of: OutputFunction | None = None
 
     def __post_init__(self) -> None:
-        matrix = torch.as_tensor(self.matrix, dtype=torch.float64)
+        try:
+            matrix = torch.as_tensor(self.matrix, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArgumentError(
+                f"matrix: expected rows of numbers of one length, got {self.matrix!r:.60}"
+            ) from error
         if matrix.dim() != 2 or not matrix.numel() or not bool(matrix.isfinite().all()):
             raise ArgumentError(
                 f"matrix: expected finite rows of one length, got shape {tuple(matrix.shape)}"
             )
+        _check_inner(self.of)
         object.__setattr__(self, "matrix", tuple(map(tuple, matrix.tolist())))
 
     def __call__(self, outputs: Any, batch: Batch) -> Tensor:
@@ -209,6 +228,14 @@ def probed(output: Any) -> bool:
     return isinstance(output, Probes) or (
         output is not None and probed(getattr(output, "of", None))
     )
+
+
+def _check_inner(of: Any) -> None:
+    if of is not None and (not callable(of) or isinstance(of, type)):
+        hint = f"; write {of.__name__}()" if isinstance(of, type) else ""
+        raise ArgumentError(
+            f"of: expected one such as ks.outputs.Logits() or a function, got {of!r:.60}{hint}"
+        )
 
 
 def _rows(of: OutputFunction | None, outputs: Any, batch: Batch) -> Tensor:
