@@ -1,5 +1,6 @@
 """Tangent features that are differentiated again: what losses on gradients are made of."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from kinsight.errors import ArgumentError, NetworkError, TrainingModeError
+from kinsight.errors import (
+    ArgumentError,
+    NetworkError,
+    PairError,
+    TrainingModeError,
+    ZeroGradientWarning,
+)
 from kinsight.kernel.metric import Euclidean
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.network.columns import Batch, plain
@@ -57,7 +64,7 @@ class Gradients:
         else:
             self.function = NetworkFunction(model, output, parameters, None, None, forward)
         self._capture = Capture(self.function, differentiable=True)
-        self._tried: set[tuple[str, int]] = set()
+        self._tried: set[str] = set()
 
     @property
     def probed(self) -> bool:
@@ -82,10 +89,11 @@ class Gradients:
         """Σ_b w_b J_b over all parameters: (D, P).
 
         Cost: a forward pass and D backward passes. Batch norm may be in training mode: what is
-        differentiated is a mean over the batch.
+        differentiated is a mean over the batch; its running statistics stay as they are.
         """
         with torch.enable_grad(), self.function.selection.differentiable(), _opened():
-            rows = self.function(batch)
+            with _statistics_kept(self.function.model):
+                rows = self.function(batch)
             parameters = list(self.function.selection.chosen.values())
             weights = weights.to(rows)
             return torch.stack(
@@ -93,13 +101,12 @@ class Gradients:
             )
 
     def tried(self, kind: str, value: Tensor) -> Tensor:
-        """``value`` if it can be differentiated; tried once for each kind of value.
+        """``value`` if it can be differentiated; tried once for each kind.
 
         Raises:
             NetworkError: some operator has no second derivative; it is named.
         """
-        key = (kind, len(self.function.selection.chosen))
-        if key not in self._tried and value.requires_grad:
+        if kind not in self._tried and value.requires_grad:
             parameters = list(self.function.selection.chosen.values())
             with (
                 self.function.selection.differentiable(),
@@ -108,8 +115,21 @@ class Gradients:
                 ),
             ):
                 torch.autograd.grad(value.sum(), parameters, retain_graph=True, allow_unused=True)
-            self._tried.add(key)
+            self._tried.add(kind)
         return value
+
+
+def checked_weight(weight: float) -> float:
+    """λ of a term.
+
+    Raises:
+        ArgumentError: negative, infinite or not a number.
+    """
+    if not 0 <= weight < float("inf"):
+        raise ArgumentError(
+            f"weight: expected a number from 0 on, got {weight!r}; the direction is that of sign="
+        )
+    return float(weight)
 
 
 @contextmanager
@@ -136,11 +156,59 @@ def full_precision(like: Tensor) -> torch.autocast:
     return torch.autocast(like.device.type, enabled=False)
 
 
+def tell_missing(there: Tensor, what: str) -> None:
+    """Warn of samples or pairs for which nothing is defined.
+
+    Raises:
+        PairError: nothing is left.
+    """
+    missing = int((~there).sum())
+    if missing == len(there):
+        raise PairError(
+            f"expected samples with a gradient, got none among {len(there)}: the output does not "
+            "move with the chosen parameters there (dead units, saturation), or is not finite; "
+            "check the output and parameters="
+        )
+    if missing:
+        warnings.warn(
+            f"{missing} of {len(there)} {what} gradient and are left out",
+            ZeroGradientWarning,
+            stacklevel=4,
+        )
+
+
 @contextmanager
 def _opened() -> Iterator[None]:
     """Attention by plain operators: the fused kernels have no second derivative."""
     with sdpa_kernel([SDPBackend.MATH]):
         yield
+
+
+@contextmanager
+def _statistics_kept(model: nn.Module) -> Iterator[None]:
+    """Running statistics as before: the term is no further look at the training data.
+
+    They are given no weight rather than put back: autograd holds on to them.
+    """
+    active = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.training
+    ]
+    before = [
+        (module, module.momentum, None if count is None else count.clone())
+        for module in active
+        for count in [module.num_batches_tracked]
+    ]
+    for module in active:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum, count in before:
+            module.momentum = momentum
+            if count is not None and module.num_batches_tracked is not None:
+                module.num_batches_tracked.copy_(count)
 
 
 def _flat(value: Tensor, parameters: list[nn.Parameter]) -> Tensor:

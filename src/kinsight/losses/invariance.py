@@ -11,7 +11,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from kinsight.checks import one_of
 from kinsight.errors import ArgumentError, PairError
 from kinsight.kernel.tangent_kernel import TangentKernel
-from kinsight.losses.gradients import Gradients, explained, full_precision
+from kinsight.losses.gradients import (
+    Gradients,
+    checked_weight,
+    explained,
+    full_precision,
+    tell_missing,
+)
 from kinsight.network.columns import Batch, common_length, plain
 from kinsight.network.function import OutputFunction
 from kinsight.network.parameters import ParameterChoice
@@ -29,17 +35,18 @@ class InvarianceLoss:
     Args:
         model: the network that is trained, or a kernel on it.
         transform: ``(batch, φ) -> batch``, φ of shape (B,), the identity at 0 and differentiable
-            in φ in forward mode: a rotation by ``affine_grid`` and ``grid_sample``, a shift, a
-            gain.
-        step: where T has no forward mode (``grid_sample``) or no derivative at all: its
-            movement ∂_φ T_φ x is then the difference (T_h x − T_{−h} x)/2h, h = ``step``. The
-            network is differentiated exactly all the same.
+            in φ in forward mode: a gain, a shift of phase, noise of growing size.
+        step: where T has no forward mode (rotations by ``grid_sample``), or no derivative at
+            all: its movement ∂_φ T_φ x is then the difference (T_h x − T_{−h} x)/2h,
+            h = ``step``. The network is differentiated exactly all the same.
         weight: λ ≥ 0.
         projected: take out the part along g, which only changes its length. Without, the norm
             is punished too.
         reduce: ``"samples"`` or ``"means"`` (the gradient of the batch mean, which needs no
             gradient of each sample, and is defined for batch norm in training mode).
         output, parameters, forward: as for :class:`SimilarityLoss`.
+
+    Samples without a gradient are left out with a warning.
 
     Cost: a forward pass and D backward passes with tangents (about twice as much each), and
     twice that again in ``backward``; memory for the gradients of the batch and their tangents.
@@ -62,13 +69,11 @@ class InvarianceLoss:
             raise ArgumentError(
                 f"transform: expected a function (batch, φ) -> batch, got {transform!r:.60}"
             )
-        if not weight >= 0 or weight == float("inf"):
-            raise ArgumentError(f"weight: expected a number from 0 on, got {weight!r}")
         one_of("reduce", reduce, ("samples", "means"))
         if step is not None and not 0 < step < float("inf"):
             raise ArgumentError(f"step: expected a positive number, got {step!r}")
         self.step = step
-        self.transform, self.weight, self.projected = transform, float(weight), projected
+        self.transform, self.weight, self.projected = transform, checked_weight(weight), projected
         self.reduce = reduce
         self.gradients = Gradients(model, output, parameters, forward)
 
@@ -93,11 +98,7 @@ class InvarianceLoss:
         with torch.enable_grad(), full_precision(primal):
             size = primal.square().sum(1)
             there = size > 0
-            if not bool(there.any()):
-                raise PairError(
-                    "expected samples with a gradient, got none: the output does not move with "
-                    "the chosen parameters there; check the output and parameters="
-                )
+            tell_missing(there, "samples have no")
             size, along = size[there], (primal * tangent).sum(1)[there]
             value = tangent.square().sum(1)[there]
             if self.projected:
@@ -120,7 +121,9 @@ class InvarianceLoss:
             return _parts([rows.flatten()[None]])
         features = self.gradients.features(moved)
         with torch.enable_grad():
-            return _parts([block.dense().flatten(1) for block in features.blocks.values()])
+            nothing = features.values.new_zeros(len(features), 0)  # if no gradient arrives at all
+            dense = [block.dense().flatten(1) for block in features.blocks.values()]
+            return _parts([nothing, *dense])
 
     def _by_forward_mode(self, batch: Batch) -> Batch:
         angle = self._angles(batch, 0.0)

@@ -15,8 +15,11 @@ def paired(features: Features, i: Tensor, j: Tensor) -> Tensor:
     Cost: the gradients written out where that is cheapest, and n·D²·P operations; from the
     factors n·T²·(I + O) for each weight.
     """
-    parts = [_of_block(block.settled(1), i, j) for block in features.blocks.values()]
-    return torch.stack(parts).sum(0)
+    outputs = features.values.shape[1]
+    total = features.values.new_zeros(len(i), outputs, outputs)  # no block: no gradient arrives
+    for block in features.blocks.values():
+        total = total + _of_block(block.settled(1), i, j)
+    return total
 
 
 def _of_block(block: Block, i: Tensor, j: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """A training term that asks for similarity: −weight · sign · mean of k_C over pairs."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -8,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from kinsight.checks import one_of
-from kinsight.errors import ArgumentError, PairError, ZeroGradientWarning
+from kinsight.errors import ArgumentError, PairError
 from kinsight.kernel.tangent_kernel import TangentKernel
-from kinsight.losses.gradients import Gradients, full_precision
+from kinsight.losses.gradients import Gradients, checked_weight, full_precision, tell_missing
 from kinsight.losses.pairs import Pairs, check_pairs, chosen, of_equal_label, side_by_side
 from kinsight.losses.products import normalized, paired
 from kinsight.network.columns import Batch, common_length
@@ -77,11 +76,8 @@ class SimilarityLoss:
         check_pairs(pairs)
         one_of("sign", sign, (1, -1))
         one_of("reduce", reduce, ("pairs", "means"))
-        if not weight >= 0 or weight == float("inf"):
-            raise ArgumentError(
-                f"weight: expected a number from 0 on, got {weight!r}; sign=-1 drives pairs apart"
-            )
-        self.pairs, self.weight, self.sign, self.reduce = pairs, float(weight), sign, reduce
+        self.weight = checked_weight(weight)
+        self.pairs, self.sign, self.reduce = pairs, sign, reduce
         self.gradients = Gradients(model, output, parameters, forward)
         inherited = model.normalization if isinstance(model, TangentKernel) else "whitened"
         self.normalization = normalization or inherited or "whitened"
@@ -111,8 +107,7 @@ class SimilarityLoss:
         products = own(placed, i, j)
         with torch.enable_grad(), full_precision(products[0]):
             k, there = normalized(*products, self.normalization)
-        if not bool(there.all()):
-            self._tell(there)
+        tell_missing(there, "pairs have a sample without")
         return self.gradients.tried("similarity", k[there])
 
     def _each(self, batch: Batch, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,17 +144,3 @@ class SimilarityLoss:
         if y is None:
             raise PairError("expected loss(x, y) for pairs='given', got no y; name the partners")
         return side_by_side(x, y)
-
-    def _tell(self, there: Tensor) -> None:
-        missing = int((~there).sum())
-        if missing == len(there):
-            raise PairError(
-                f"expected samples with a gradient, got none in any of {missing} pairs: the output "
-                "does not move with the chosen parameters there (dead units, saturation); check "
-                "the output and parameters="
-            )
-        warnings.warn(
-            f"{missing} of {len(there)} pairs have a sample without gradient and are left out",
-            ZeroGradientWarning,
-            stacklevel=4,
-        )

@@ -100,7 +100,10 @@ class Block(ABC):
 
 def differentiated(*tensors: Tensor) -> bool:
     """Whether what is made of them will be differentiated again, backward or forward."""
-    return forward_ad._current_level >= 0 or any(tensor.requires_grad for tensor in tensors)
+    return any(
+        tensor.requires_grad or forward_ad.unpack_dual(tensor).tangent is not None
+        for tensor in tensors
+    )
 
 
 def row_products(left: Tensor, right: Tensor) -> Tensor:
