@@ -86,7 +86,7 @@ MapChoice = Annotated[
     typer.Option(
         "--map",
         help="Place samples by principal components of tangent features, or by UMAP on their "
-        "nearest; default UMAP where umap-learn is installed. May be changed later.",
+        "nearest; default principal components. May be changed later.",
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples at once; default by memory.")]

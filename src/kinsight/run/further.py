@@ -18,7 +18,7 @@ from kinsight.run.addition import Addition
 from kinsight.run.beside import beside
 from kinsight.run.explained import NEAREST, explain, shown_suspects
 from kinsight.run.folder import RunFolder
-from kinsight.run.placed import LANDMARKS, MapKind, chosen_kind, place
+from kinsight.run.placed import LANDMARKS, MapKind, place
 from kinsight.run.record import put
 from kinsight.run.tables import neighbours_in
 
@@ -61,7 +61,7 @@ class Further:
         total = len(self.source) + min(LANDMARKS, len(self.source))
         with bar("placing samples", total, "samples", self.progress) as shown:
             self.source.watch(shown.advance)
-            found = place(self.source, self._nearest(), chosen_kind(self.map, len(self.source)))
+            found = place(self.source, self._nearest(), self.map or "principal")
             self.source.watch(None)
         return found
 

@@ -42,8 +42,7 @@ class Settings:
         dtype, device, memory_budget, batch_size: as for ``kinsight.TangentKernel``.
         progress: show bars; ``None`` on a terminal only.
         map: how samples are placed in the plane: "principal" components of tangent features, or
-            "umap" on the nearest samples. ``None``: as the run has it; of a new one UMAP where
-            umap-learn is installed and there are 100 samples, else principal components.
+            "umap" on the nearest samples. ``None``: as the run has it, of a new one "principal".
         target: where the subject came from, for the record.
     """
 

@@ -1,7 +1,6 @@
 """map.parquet: every sample as a point of the plane, near others that the network takes alike."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,6 @@ from kinsight.search.maps import principal_map, umap_map
 
 MapKind = Literal["principal", "umap"]
 LANDMARKS = 256  # samples by which tangent features are told apart for the map
-_MANY = 100  # samples from which UMAP is the map unless another is asked for
 _TOO_FEW = "map by UMAP: too few samples, or all alike; by principal components instead"
 
 
@@ -35,11 +33,6 @@ class FewRows:
     def read(self, shard: int) -> Tensor:
         """All rows."""
         return self._values
-
-
-def chosen_kind(asked: MapKind | None, count: int) -> MapKind:
-    """What is asked for, else UMAP of a hundred samples and more where umap-learn is installed."""
-    return asked or ("umap" if count >= _MANY and find_spec("umap") is not None else "principal")
 
 
 def place(source: Source, nearest: Neighbours, kind: MapKind) -> Addition:

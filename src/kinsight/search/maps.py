@@ -14,6 +14,10 @@ from kinsight.search.moments import first, second
 from kinsight.search.rows import Rows
 from kinsight.search.tiles import PRODUCT, tiles
 
+# Of UMAP. Groups that share no neighbours drift apart; with its defaults, 1 and 0.1, each of them
+# shrinks to a dot in an empty plane.
+_SPREAD, _LEAST = 1.5, 1.0
+
 
 class PrincipalMap(NamedTuple):
     """N rows along c principal components."""
@@ -89,9 +93,10 @@ def umap_map(graph: Neighbours, start: Tensor, seed: int = 0, epochs: int | None
         raise ArgumentError("graph: expected at least three samples that have neighbours")
     neighbours, distances = _with_themselves(graph, placed)
     begin = start[placed]
-    begin = 10 * (begin - begin.mean(0)) / begin.std().clamp_min(1e-12)
+    begin = (begin - begin.mean(0)) / begin.std().clamp_min(1e-12)
     layout = umap.UMAP(
         n_neighbors=neighbours.shape[1], random_state=seed, n_jobs=1, n_epochs=epochs,
+        spread=_SPREAD, min_dist=_LEAST,
         precomputed_knn=(neighbours.numpy(), distances.numpy()), init=begin.numpy(),
     )  # fmt: skip
     with warnings.catch_warnings():  # that new samples cannot be placed: nobody asks for it

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from kinsight.drawing.style import PAPER, WARM, colour_and_marker, house_style, new_figure
 from kinsight.report.plates.plate import WIDTH, Plate
@@ -66,13 +67,15 @@ def _by_class(axes: Any, place: np.ndarray, there: np.ndarray, labels: list) -> 
 
 def _named(axes: Any, middles: list[tuple[str, np.ndarray]], extent: float) -> None:
     """Names where they stand apart; all of them are in the legend."""
-    box = {"boxstyle": "round,pad=0.18", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
+    rim = [withStroke(linewidth=2.5, foreground=PAPER)]  # the points around stay to be seen
     written: list[np.ndarray] = []
     for name, at in middles:
         if all(np.abs(at - other).max() > _APART * extent for other in written):
             written.append(at)
             with house_style():
-                axes.text(*at, name, ha="center", va="center", weight="bold", size=12, bbox=box)
+                axes.text(
+                    *at, name, ha="center", va="center", weight="bold", size=11, path_effects=rim
+                )
 
 
 def _by_number(
