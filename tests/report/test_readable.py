@@ -1,7 +1,7 @@
 """The whole page, with every figure: for eyes and ears, on paper, on a phone, in the dark."""
 
-import os
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,16 +76,10 @@ def test_ears_find_their_way(browser, report: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser, report: Path, scheme: str) -> None:
-    found = [
-        Path(os.environ.get("KINSIGHT_AXE", "")),
-        Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js",
-    ]
-    code = next((path for path in found if path.is_file()), None)
-    if code is None:
-        pytest.skip("needs axe-core: npm ci in web/, or its axe.min.js in KINSIGHT_AXE")
+    code = files("axe_playwright_python") / "axe.min.js"
     page = browser.new_page(color_scheme=scheme, bypass_csp=True)
     page.goto(report.as_uri())
-    page.add_script_tag(content=code.read_text())
+    page.add_script_tag(content=code.read_text(encoding="utf-8"))
     wrong = page.evaluate(
         "axe.run().then(r => r.violations.map(v => v.id + v.nodes.map(n => n.html)))"
     )
