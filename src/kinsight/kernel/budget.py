@@ -39,6 +39,7 @@ def refuse_oversize(what: str, sizes: tuple[int, ...], itemsize: int, budget: in
         raise OutputSizeError(
             f"{what} would hold {shape} numbers, {needed / 2**30:.1f} GiB, more than the memory "
             f"budget of {budget / 2**30:.1f} GiB; reduce the output (ks.outputs.OwnClass()), "
-            "estimate it (output=ks.outputs.Probes() with normalization='trace'), ask for fewer "
-            "samples at a time, or raise memory_budget="
+            "estimate it (output=ks.outputs.Probes() with normalization='trace'), average it over "
+            "pixels or tokens (ks.outputs.Averaged()), ask for fewer samples at a time, or raise "
+            "memory_budget="
         )

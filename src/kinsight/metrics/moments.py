@@ -33,7 +33,7 @@ class Fitting:
         ours = kernel.function
         chosen = set(ours.selection.chosen)
         self.output = output if output is not None else _output_of(ours.output)
-        if isinstance(self.output, outputs.Probes):
+        if outputs.probed(self.output):
             raise ArgumentError(
                 "output: expected an output function of which all outputs count, got Probes, "
                 "whose estimate is of Tr K alone; pass output=ks.outputs.Fisher()"

@@ -136,7 +136,7 @@ def described(function: Callable[..., Any] | None) -> str:
     """
     if function is None:
         return "the network's own output"
-    if type(function).__module__ == outputs.__name__:
+    if type(function).__module__.startswith(f"{outputs.__name__}."):
         return _ours(function)
     named = function.func if isinstance(function, functools.partial) else function
     name = getattr(named, "__qualname__", type(named).__qualname__)
