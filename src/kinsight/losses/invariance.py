@@ -136,7 +136,8 @@ class InvarianceLoss:
         def dual(leaf: Any, ahead: Any, behind: Any) -> Any:
             if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
                 return leaf
-            return forward_ad.make_dual(leaf, (ahead - behind) / (2 * step))
+            # A copy: the tangent of a slice is as large as the tensor that it is cut out of.
+            return forward_ad.make_dual(leaf.clone(), (ahead - behind) / (2 * step))
 
         return tree_map(dual, batch, plain(after), plain(before))
 
