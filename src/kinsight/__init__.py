@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from kinsight import errors
 
 if TYPE_CHECKING:
-    from kinsight import baselines, engines, losses, metrics
+    from kinsight import baselines, engines, losses, metrics, training
     from kinsight.analysis import smoothing
     from kinsight.analysis.compare import Comparison, compare
     from kinsight.analysis.denoising import Denoising, denoise
@@ -67,6 +67,7 @@ __all__ = [
     "smoothing",
     "survey",
     "suspects",
+    "training",
     "uncertainty",
 ]
 
@@ -107,7 +108,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("baselines", "engines", "losses", "metrics"):
+    if name in ("baselines", "engines", "losses", "metrics", "training"):
         return import_module(f"kinsight.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'kinsight' has no attribute {name!r}")

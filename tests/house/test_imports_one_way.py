@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "kinsight"
 
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"checks", "progress", "files", "drawing"},
+    {"checks", "progress", "files", "cells", "drawing"},
     {"network"},
     {"provenance"},
     {"tangent"},
@@ -22,11 +22,11 @@ FLOORS: list[set[str]] = [
     {"search", "engines", "baselines", "subject"},
     {"store", "metrics"},
     {"testing", "losses", "analysis"},
-    {"sketching"},
+    {"sketching", "training"},
     {"run"},
     {"report"},
     {"explorer"},
-    {"demo"},
+    {"demo", "exports"},
     {"cli"},
     {"__main__"},
 ]

@@ -42,6 +42,7 @@ PUBLIC = {
     "smoothing",
     "survey",
     "suspects",
+    "training",
     "uncertainty",
 }
 # What a user of the library alone should not wait for: these belong to the report, the commands
