@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_OP
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format check clean
+.PHONY: help demo test lint web web-check format check clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.runtime  ## install, train a small network on real images, write the report
 	$(BIN)/kinsight demo --out $(DEMO)
@@ -30,6 +30,12 @@ lint: $(VENV)/.dev  ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+web: $(VENV)/.dev  ## build the page of the explorer from web/ into the package
+	$(BIN)/python web/build.py
+
+web-check: $(VENV)/.dev  ## is the page in the package what web/ builds?
+	$(BIN)/python web/build.py --check
+
 format: $(VENV)/.dev  ## put every file into the project's format
 	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
@@ -37,7 +43,7 @@ format: $(VENV)/.dev  ## put every file into the project's format
 check: lint test  ## lint, then test: what CI runs
 
 clean:  ## remove everything these commands made
-	rm -rf $(VENV) runs build dist .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) runs build dist web/node_modules .pytest_cache .hypothesis .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp file says what is installed; it is renewed when what it was made from changes.

@@ -61,8 +61,13 @@ def neighbour_answers(
 
 def name_of(columns: Columns, sample: int) -> str | None:
     """Its name, or its id in a store."""
-    name = columns.label("name", sample)
-    return _cut(columns.label("id", sample) if name is None else name, 1000)
+    column = name_column(columns)
+    return None if column is None else _cut(columns.label(column, sample), 1000)
+
+
+def name_column(columns: Columns) -> str | None:
+    """The column that names the samples, if there is one."""
+    return next((name for name in ("name", "id") if columns.has(name)), None)
 
 
 def _evidence(view: View, sample: int) -> answers.Evidence:

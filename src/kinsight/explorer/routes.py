@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from kinsight.explorer import answers
 from kinsight.explorer.explained import pair_answer
-from kinsight.explorer.one_sample import neighbour_answers, sample_answer
+from kinsight.explorer.one_sample import name_column, neighbour_answers, sample_answer
 from kinsight.explorer.pictures import repainted
 from kinsight.explorer.refusals import refusal
 from kinsight.explorer.searching import LONGEST, search
@@ -38,6 +38,14 @@ def view_routes(session: Session) -> APIRouter:
         if strange is not None or not asked:
             raise refusal(404, f"some of {', '.join(known)}", strange or "no name", "ask for those")
         return streamed(found.batches(list(dict.fromkeys(asked))))
+
+    @api.get("/views/{v}/names")
+    def names(v: Number) -> StreamingResponse:
+        found = session.view(v).columns
+        column = name_column(found)
+        if column is None:
+            return streamed([pa.record_batch([pa.array([], pa.string())], ["name"])])
+        return streamed(pa.table({"name": found.texts(column)}).to_batches(_BATCH))
 
     @api.get("/views/{v}/map")
     def map_(v: Number) -> StreamingResponse:

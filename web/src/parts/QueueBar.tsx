@@ -1,0 +1,72 @@
+// The open queue as a strip below the map: where in it one is, what comes next.
+import { useEffect, useRef } from "preact/hooks";
+
+import { choose, chosen, queue, queueName, step } from "../state/chosen";
+import { decisions } from "../state/decisions";
+import { about, titled, view } from "../state/session";
+import { Icon } from "./Icon";
+import { Picture } from "./Picture";
+import { short, whole } from "./words";
+
+const AROUND = 24; // samples in the strip on each side
+
+export function QueueBar() {
+  const name = queueName.value;
+  const here = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    here.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [chosen.value, queue.value]);
+  if (name === null) return null;
+  const told = about.value!.queues.find((one) => one.id === name);
+  const found = queue.value;
+  if (!found) return <section class="strip">Loading the queue …</section>;
+  const at = chosen.value === null ? -1 : found.ids.indexOf(chosen.value);
+  const from = Math.max(0, at - AROUND);
+  const ids = found.ids.slice(from, Math.max(0, at) + AROUND + 1);
+  const done = found.ids.filter((id) => decisions.value.has(id)).length;
+  const pictured = view.value!.has.pictures || view.value!.has.live;
+  return (
+    <section class="strip" aria-label={`Queue: ${told?.title ?? name}`}>
+      <div class="row head">
+        <b>{told?.title ?? name}</b>
+        <span class="soft cut grow" title={told?.explains}>
+          {at >= 0 ? `${whole(at + 1)} of ` : ""}
+          {whole(found.ids.length)} · {whole(done)} decided · {told?.explains}
+        </span>
+        <button type="button" class="plain" onClick={() => step(-1)}>
+          <Icon name="left" /> back <kbd>p</kbd>
+        </button>
+        <button type="button" class="plain" onClick={() => step(1)}>
+          next <kbd>n</kbd> <Icon name="right" />
+        </button>
+        <button
+          type="button"
+          class="plain"
+          aria-label="Close the queue"
+          onClick={() => (queueName.value = null)}
+        >
+          <Icon name="close" />
+        </button>
+      </div>
+      <ol>
+        {ids.map((id, i) => (
+          <li key={id} class={decisions.value.get(id)?.decision ?? ""}>
+            <button
+              type="button"
+              class="plain"
+              ref={id === chosen.value ? here : undefined}
+              aria-current={id === chosen.value}
+              aria-label={`Sample ${id}`}
+              onClick={() => choose(id)}
+            >
+              {pictured ? <Picture view={view.value!.id} sample={id} small /> : <b>{id}</b>}
+              <span class="value" title={titled(found.column)?.title}>
+                {short(found.values[from + i])}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
