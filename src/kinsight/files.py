@@ -14,11 +14,31 @@ import pyarrow.parquet as pq
 from kinsight.errors import RunFolderError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def storable(value: Any) -> str:
     """Text that UTF-8 can hold: half characters, as in undecodable file names, become U+FFFD."""
     return _SURROGATE.sub("\ufffd", str(value))
+
+
+def harmless(value: Any) -> Any:
+    """A cell of CSV or TSV that a spreadsheet shows and does not run; what is no text as given.
+
+    A text that begins with = + - @, tab or return gets an apostrophe in front. Plain numbers such
+    as −1.5 stay: labels may be numbers, and they run nothing.
+
+    >>> harmless("=1+1"), harmless("-1.5"), harmless("a=b"), harmless(3)
+    ("'=1+1", '-1.5', 'a=b', 3)
+    """
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.startswith(_RUN_BY_SPREADSHEETS) and not _number(value) else value
+
+
+def _number(text: str) -> bool:
+    digits = text[1:].replace(".", "", 1)
+    return text[:1] in "+-" and digits.isascii() and digits.isdigit()
 
 
 def write_whole(path: Path, fill: Callable[[Path], object]) -> None:

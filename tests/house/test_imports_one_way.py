@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "kinsight"
 
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"checks", "progress", "files", "cells", "drawing"},
+    {"checks", "progress", "files", "drawing"},
     {"network"},
     {"provenance"},
     {"tangent"},

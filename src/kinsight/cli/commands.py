@@ -12,6 +12,7 @@ from kinsight.cli import options, stores
 from kinsight.cli.decisions import decisions_command
 from kinsight.cli.ending import ending
 from kinsight.cli.explore import explore_command
+from kinsight.cli.export import export_command
 from kinsight.cli.sketch import sketch_command
 from kinsight.cli.statuses import UNSOUND
 
@@ -140,6 +141,7 @@ def _kept(out: Path) -> str:
 
 app.command("explore", hidden=True)(explore_command)  # until its page is there
 app.command("decisions")(decisions_command)
+app.command("export")(export_command)
 app.command("sketch")(sketch_command)
 for name, command in stores.COMMANDS.items():
     app.command(name)(command)

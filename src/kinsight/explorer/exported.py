@@ -3,16 +3,15 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kinsight.explorer.columns import Columns
 from kinsight.explorer.decisions import Decision
+from kinsight.files import harmless
 
 COLUMNS = ("sample", "name", "label", "decision", "new_label", "at")
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def table(decisions: Sequence[Decision], columns: Columns) -> pa.Table:
@@ -40,7 +39,7 @@ def as_csv(rows: pa.Table) -> bytes:
     writer = csv.writer(sink, lineterminator="\r\n")
     writer.writerow(rows.column_names)
     for row in rows.to_pylist():
-        writer.writerow([_cell(value) for value in row.values()])
+        writer.writerow([harmless(value) for value in row.values()])
     return sink.getvalue().encode()
 
 
@@ -49,15 +48,3 @@ def as_parquet(rows: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(rows, sink)
     return sink.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return f"'{value}" if value.startswith(_RUN_BY_SPREADSHEETS) and not _number(value) else value
-
-
-def _number(text: str) -> bool:
-    """Whether a text is a plain number such as −1.5: labels may be, and they run nothing."""
-    digits = text[1:].replace(".", "", 1)
-    return text[:1] in "+-" and digits.isascii() and digits.isdigit()
