@@ -16,6 +16,7 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.metrics.damping import Damping, checked, inverse_root, loss, settled
 from kinsight.metrics.moments import Fitting
 from kinsight.metrics.telling import tell_unreached
+from kinsight.metrics.undamped import undamped
 from kinsight.network.function import OutputFunction
 from kinsight.tangent.features import Features
 from kinsight.tangent.preconditioning import ByRow
@@ -90,12 +91,23 @@ class _Plan:
     names: tuple[str, ...]
     widths: tuple[int, ...]
     rows: int
+    neurons: tuple[Tensor, ...] = ()  # entries (rows, width) of one layer's, where rows is 1
 
     @classmethod
     def of(cls, names: tuple[str, ...], fitting: Fitting, per: Per) -> "_Plan":
-        first = fitting.function.selection.chosen[names[0]]
-        rows = first.shape[0] if per == "neuron" and first.dim() else 1
-        return cls(names, tuple(fitting.sizes[n] // rows for n in names), rows)
+        rows = _height(names[0], fitting) if per == "neuron" else 1
+        widths = tuple(fitting.sizes[n] // rows for n in names)
+        if per == "neuron":
+            return cls(names, widths, rows)
+        ends = torch.tensor(widths).cumsum(0).tolist()
+        entries = {n: torch.arange(e - w, e) for n, w, e in zip(names, widths, ends, strict=True)}
+        layers = [[n for n in g if n in entries] for g in _groups(fitting, "neuron")]
+        neurons = tuple(
+            torch.cat([entries[n].reshape(_height(n, fitting), -1) for n in layer], 1)
+            for layer in layers
+            if layer
+        )
+        return cls(names, widths, rows, neurons)
 
     @property
     def width(self) -> int:
@@ -112,6 +124,12 @@ class _Plan:
             return None
         like = present[0].dense()
         return side_by_side(self.names, self.widths, self.rows, features.blocks, like)
+
+
+def _height(name: str, fitting: Fitting) -> int:
+    """How many neurons a parameter has rows of."""
+    parameter = fitting.function.selection.chosen[name]
+    return parameter.shape[0] if parameter.dim() else 1
 
 
 def _groups(fitting: Fitting, per: Per) -> list[tuple[str, ...]]:
@@ -162,14 +180,12 @@ def _metric(
     groups, left_out = [], 0
     eps = torch.finfo(fitting.engine.accumulation).eps
     for plan, total in zip(plans, sums, strict=True):
-        values, vectors = torch.linalg.eigh(fitting.mean(total))  # (R, W), (R, W, W)
         # Rounding of gradients, squared, or of the sums in float64, whichever is larger.
         noise = plan.width * max((_ROUNDINGS * eps) ** 2, torch.finfo(torch.float64).eps)
-        kept = torch.where(values > noise * values[:, -1:], values, 0.0)
-        inverse = inverse_root(kept + rho * kept.mean(), 0.0)  # (R, W)
-        root = (vectors * inverse[:, None]) @ vectors.mT
+        mean = fitting.mean(total)  # (R, W, W)
+        root, missing = _damped(mean, rho, noise) if rho else undamped(mean, plan.neurons, noise)
         groups.append(Group(plan.names, plan.widths, ByRow(root)))
-        left_out += int((inverse == 0).sum())
+        left_out += missing
     if rho == 0:
         _warn_nearly_degenerate(plans, fitting)
     unreached = tell_unreached(_unreached(plans, sums))
@@ -177,6 +193,14 @@ def _metric(
     samples = sum(fitting.samples)
     facts = Facts(kind, fitting.described, samples, rho, rule, left_out, unreached)
     return ByBlock(tuple(groups), facts)
+
+
+def _damped(mean: Tensor, rho: float, noise: float) -> tuple[Tensor, int]:
+    """(F + ρ·m·I)^-½ of each block, (R, W, W), and how many directions it leaves out."""
+    values, vectors = torch.linalg.eigh(mean)  # (R, W), (R, W, W)
+    kept = torch.where(values > noise * values[:, -1:], values, 0.0)
+    inverse = inverse_root(kept + rho * kept.mean(), 0.0)
+    return (vectors * inverse[:, None]) @ vectors.mT, int((inverse == 0).sum())
 
 
 def _warn_nearly_degenerate(plans: list[_Plan], fitting: Fitting) -> None:

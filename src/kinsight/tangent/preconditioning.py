@@ -1,7 +1,8 @@
-"""Gradients measured with a metric: J M^-½ of one parameter, in the cheapest form there is.
+"""Gradients measured with a metric: J B of one parameter, in the cheapest form there is.
 
-M^-½ is symmetric, so that it may stand on either side of an inner product: ⟨J M^-½, U⟩ =
-⟨J, M^-½ U⟩. A contraction with one direction for all samples thus needs no gradient written out.
+B is a root of M⁻¹ = B Bᵀ, nearly always the symmetric M^-½. It may stand on either side of an
+inner product, ⟨J B, U⟩ = ⟨J, U Bᵀ⟩, so that a contraction with one direction for all samples
+needs no gradient written out.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from kinsight.tangent.blocks.base import largest
 
 
 class Half(ABC):
-    """M^-½ on one parameter's P entries: linear and symmetric."""
+    """A root of M⁻¹ on one parameter's P entries: linear, symmetric unless it says otherwise."""
 
     @property
     @abstractmethod
@@ -25,6 +26,10 @@ class Half(ABC):
     @abstractmethod
     def __call__(self, value: Tensor) -> Tensor:
         """Of flat entries: (…, P) -> (…, P)."""
+
+    def transposed(self, value: Tensor) -> Tensor:
+        """U Bᵀ where calling gives J B: (…, P) -> (…, P)."""
+        return self(value)
 
     @abstractmethod
     def to(self, dtype: torch.dtype, device: torch.device) -> "Half":
@@ -85,16 +90,22 @@ class Scale(Half):
 class ByRow(Half):
     """A block for every row of the parameter seen as (R, W): a neuron's own weights."""
 
-    root: Tensor  # (R, W, W), symmetric
+    root: Tensor  # (R, W, W)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return (self.root,)
 
     def __call__(self, value: Tensor) -> Tensor:
-        rows, width, _ = self.root.shape
+        return self._times(value, self.root)
+
+    def transposed(self, value: Tensor) -> Tensor:
+        return self._times(value, self.root.mT)
+
+    def _times(self, value: Tensor, root: Tensor) -> Tensor:
+        rows, width, _ = root.shape
         by_row = value.reshape(-1, rows, width).transpose(0, 1)  # (R, n, W)
-        return (by_row @ self.root.to(value)).transpose(0, 1).reshape(value.shape)
+        return (by_row @ root.to(value)).transpose(0, 1).reshape(value.shape)
 
     def to(self, dtype: torch.dtype, device: torch.device) -> Half:
         return ByRow(self.root.to(device, dtype))
@@ -183,10 +194,10 @@ class Preconditioned(Block):
         return self.half(self.inner.weighted_sum(weights))
 
     def contract(self, direction: Tensor) -> Tensor:
-        return self.inner.contract(self.half(direction))
+        return self.inner.contract(self.half.transposed(direction))
 
     def by_position(self, direction: Tensor) -> tuple[Tensor, ...]:
-        return self.inner.by_position(self.half(direction))
+        return self.inner.by_position(self.half.transposed(direction))
 
     def by_pair(self, other: Block) -> Tensor | None:
         """Only where the metric keeps factors; a diagonal one mixes a position's two sides."""
