@@ -22,6 +22,7 @@ export interface Told {
 export type Marked = Pick<Drawn, "chosen" | "other" | "near" | "outline" | "dark">;
 
 const REACH = 14; // pixels from the hand to a point
+const STILL = 4; // pixels that a clicking hand may move
 const CORNERS = 64; // of an outline
 const FARTHEST = 4000;
 
@@ -156,14 +157,17 @@ export class MapScene {
   private listen(): void {
     const over = this.over;
     let pressed: Point | null = null;
+    let moved = false; // a loop may end where it began
     over.addEventListener("pointerdown", (event) => {
       pressed = [event.offsetX, event.offsetY];
+      moved = false;
       if (event.button || (!this.drawing && !event.shiftKey)) return;
       over.setPointerCapture(event.pointerId);
       this.path = [pressed];
     });
     over.addEventListener("pointermove", (event) => {
       const at: Point = [event.offsetX, event.offsetY];
+      if (pressed && Math.hypot(at[0] - pressed[0], at[1] - pressed[1]) >= STILL) moved = true;
       if (this.path.length) {
         this.path.push(at);
         this.overlay();
@@ -172,11 +176,11 @@ export class MapScene {
     over.addEventListener("pointerleave", () => this.hover(null, [0, 0]));
     over.addEventListener("pointerup", (event) => {
       const at: Point = [event.offsetX, event.offsetY];
-      const still = pressed && Math.hypot(at[0] - pressed[0], at[1] - pressed[1]) < 4;
+      const click = pressed !== null && !moved && !event.button;
       pressed = null;
-      if (this.path.length > 2 && !still) return this.enclose();
+      if (this.path.length > 2 && moved) return this.enclose();
       this.path = [];
-      if (still && !event.button) this.told.chosen(this.at(at));
+      if (click) this.told.chosen(this.at(at));
     });
   }
 

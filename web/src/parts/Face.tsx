@@ -1,6 +1,5 @@
 // What a sample is: its picture, text, waveform or row, always as data and never as markup.
 import type { SampleAnswer, Signal } from "../api/answers";
-import { view } from "../state/session";
 import { Picture } from "./Picture";
 import { short, whole } from "./words";
 
@@ -9,7 +8,7 @@ const ROWS = 24; // of a table, before the rest is folded
 export function Face({ one }: { one: SampleAnswer }) {
   return (
     <section class="face">
-      {one.picture && <Picture view={view.value!.id} sample={one.sample} />}
+      <Picture sample={one.sample} />
       {one.name !== null && (
         <p class="name">
           <bdi>{one.name}</bdi>

@@ -1,15 +1,15 @@
 // The nearest samples as the network sees them, beside what others would call near.
 import { useComputed } from "@preact/signals";
 
-import type { NeighbourAnswer, SampleAnswer } from "../api/answers";
+import type { NeighbourAnswer } from "../api/answers";
 import type { Beside } from "../state/chosen";
 import { choose, keyOf, lists, neighbours, NETWORK, other } from "../state/chosen";
-import { views } from "../state/session";
+import { pictured } from "../state/session";
 import { Picture } from "./Picture";
 import { Problem } from "./Problem";
 import { similarity } from "./words";
 
-export function Neighbours({ one }: { one: SampleAnswer }) {
+export function Neighbours() {
   const common = useComputed(() => {
     const first = lists.value[0];
     const found = first && neighbours.value.get(keyOf(first));
@@ -23,12 +23,7 @@ export function Neighbours({ one }: { one: SampleAnswer }) {
         list.
       </p>
       {lists.value.map((beside, at) => (
-        <List
-          key={keyOf(beside)}
-          beside={beside}
-          one={one}
-          common={at === 0 ? null : common.value}
-        />
+        <List key={keyOf(beside)} beside={beside} common={at === 0 ? null : common.value} />
       ))}
     </section>
   );
@@ -36,11 +31,10 @@ export function Neighbours({ one }: { one: SampleAnswer }) {
 
 interface ListProps {
   beside: Beside;
-  one: SampleAnswer;
   common: Set<number> | null;
 }
 
-function List({ beside, one, common }: ListProps) {
+function List({ beside, common }: ListProps) {
   const found = neighbours.value.get(keyOf(beside));
   const shared =
     common && found?.state === "there"
@@ -65,7 +59,7 @@ function List({ beside, one, common }: ListProps) {
       {found?.state === "there" && (
         <ol class="near">
           {found.value.map((n) => (
-            <Near key={n.sample} near={n} beside={beside} one={one} common={common} />
+            <Near key={n.sample} near={n} beside={beside} common={common} />
           ))}
         </ol>
       )}
@@ -77,8 +71,7 @@ interface NearProps extends ListProps {
   near: NeighbourAnswer;
 }
 
-function Near({ near, beside, one, common }: NearProps) {
-  const pictured = one.picture && (views.value[beside.view]?.has.pictures || one.picture);
+function Near({ near, beside, common }: NearProps) {
   const kinds = [
     near.agrees === false && "other",
     common && !common.has(near.sample) && "missing",
@@ -97,10 +90,12 @@ function Near({ near, beside, one, common }: NearProps) {
         onClick={() => (other.value = near.sample)}
         onDblClick={() => choose(near.sample)}
       >
-        {pictured && <Picture view={beside.view} sample={near.sample} small />}
+        <Picture sample={near.sample} small />
         <span class="value">{similarity(near.similarity)}</span>
         <bdi class="cut label">{near.label ?? near.name ?? near.text ?? `#${near.sample}`}</bdi>
-        {!pictured && <span class="cut soft">{near.text ?? near.name ?? `#${near.sample}`}</span>}
+        {pictured.value === null && (
+          <span class="cut soft">{near.text ?? near.name ?? `#${near.sample}`}</span>
+        )}
       </button>
     </li>
   );

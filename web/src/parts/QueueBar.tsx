@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { choose, chosen, queue, queueName, step } from "../state/chosen";
 import { decisions } from "../state/decisions";
-import { about, titled, view } from "../state/session";
+import { about, pictured, titled } from "../state/session";
 import { Icon } from "./Icon";
 import { Picture } from "./Picture";
 import { short, whole } from "./words";
@@ -24,7 +24,6 @@ export function QueueBar() {
   const from = Math.max(0, at - AROUND);
   const ids = found.ids.slice(from, Math.max(0, at) + AROUND + 1);
   const done = found.ids.filter((id) => decisions.value.has(id)).length;
-  const pictured = view.value!.has.pictures || view.value!.has.live;
   return (
     <section class="strip" aria-label={`Queue: ${told?.title ?? name}`}>
       <div class="row head">
@@ -59,7 +58,7 @@ export function QueueBar() {
               aria-label={`Sample ${id}`}
               onClick={() => choose(id)}
             >
-              {pictured ? <Picture view={view.value!.id} sample={id} small /> : <b>{id}</b>}
+              {pictured.value === null ? <b>{id}</b> : <Picture sample={id} small />}
               <span class="value" title={titled(found.column)?.title}>
                 {short(found.values[from + i])}
               </span>

@@ -1,7 +1,7 @@
 // The right side: everything about the chosen sample.
 import type { SampleAnswer } from "../api/answers";
 import { choose, chosen, other, sample } from "../state/chosen";
-import { view } from "../state/session";
+import { pictured, view } from "../state/session";
 import { Decide } from "./Decide";
 import { Evidence } from "./Evidence";
 import { Face } from "./Face";
@@ -36,13 +36,13 @@ export function SamplePane() {
 function Whole({ one }: { one: SampleAnswer }) {
   return (
     <>
-      <div class={one.picture ? "card pictured" : "card"}>
+      <div class={pictured.value === null ? "card" : "card pictured"}>
         <Face one={one} />
         <Labels one={one} />
       </div>
       <Decide one={one} />
       {other.value !== null && <Why sample={one.sample} other={other.value} />}
-      <Neighbours one={one} />
+      <Neighbours />
       <Evidence one={one} />
       <Standing one={one} />
       <Probabilities one={one} />

@@ -89,7 +89,7 @@ function Shown() {
       <div class="row">
         {filtering.value && (
           <button type="button" onClick={clearFilters}>
-            Show all
+            Clear filters
           </button>
         )}
         <button type="button" onClick={() => void saveShown()}>

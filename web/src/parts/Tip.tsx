@@ -36,7 +36,7 @@ export function Tip({ of, sample, at }: { of: ViewAnswer; sample: number; at: Po
   };
   return (
     <div class="tip" ref={place}>
-      {said?.picture && <Picture view={of.id} sample={sample} small />}
+      <Picture sample={sample} small />
       <div>
         <b>{said?.label ?? `sample ${sample}`}</b>
         {said?.predicted && said.predicted !== said.label && <span> → {said.predicted}</span>}

@@ -5,9 +5,8 @@ import { useEffect, useRef } from "preact/hooks";
 import type { HeatAnswer, PairAnswer, Share } from "../api/answers";
 import type { Loaded } from "../state/chosen";
 import { choose, follow, other } from "../state/chosen";
-import { sample as shownSample } from "../state/chosen";
 import { dark } from "../state/colouring";
-import { view } from "../state/session";
+import { pictured, view } from "../state/session";
 import { Icon } from "./Icon";
 import { Picture } from "./Picture";
 import { similarity } from "./words";
@@ -26,7 +25,7 @@ export function Why({ sample, other: second }: { sample: number; other: number }
     return () => stop.abort();
   }, [id, sample, second]);
   const pair = found.value?.state === "there" ? found.value.value : null;
-  const pictured = shownSample.value?.state === "there" && shownSample.value.value.picture;
+  const withPicture = pictured.value !== null;
   return (
     <section class="why" aria-label={`Why samples ${sample} and ${second} are alike`}>
       <div class="row head">
@@ -46,10 +45,10 @@ export function Why({ sample, other: second }: { sample: number; other: number }
           <Icon name="close" />
         </button>
       </div>
-      {(pictured || pair?.heat) && (
+      {(withPicture || pair?.heat) && (
         <div class="pair">
-          <Heated sample={sample} heat={pair?.heat ?? null} pictured={Boolean(pictured)} />
-          <Heated sample={second} heat={pair?.other_heat ?? null} pictured={Boolean(pictured)} />
+          <Heated sample={sample} heat={pair?.heat ?? null} pictured={withPicture} />
+          <Heated sample={second} heat={pair?.other_heat ?? null} pictured={withPicture} />
         </div>
       )}
       {found.value?.state === "loading" && <p class="soft">Asking the network …</p>}
@@ -100,15 +99,15 @@ interface HeatedProps {
 }
 
 /** A picture with the places that make the pair alike; without one the places alone. */
-function Heated({ sample, heat, pictured }: HeatedProps) {
+function Heated({ sample, heat, pictured: withPicture }: HeatedProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     if (heat && canvas.current) paint(canvas.current, heat, dark.value);
   }, [heat, dark.value]);
   return (
     <figure class="heated">
-      <div class={pictured ? "stack" : "stack bare"}>
-        {pictured && <Picture view={view.value!.id} sample={sample} />}
+      <div class={withPicture ? "stack" : "stack bare"}>
+        {withPicture && <Picture sample={sample} />}
         {heat && (
           <canvas ref={canvas} role="img" aria-label={`Places of sample ${sample} that count`} />
         )}

@@ -57,6 +57,11 @@ export const columnsShown = computed<ColumnAnswer[]>(() => {
   return [shared, ...listed];
 });
 
+/** The view whose pictures are shown, of all views of the same samples; null: none has any. */
+export const pictured = computed<number | null>(
+  () => [view.value, ...views.value].find((one) => one?.has.pictures)?.id ?? null,
+);
+
 export function titled(name: string): ColumnAnswer | undefined {
   return columnsShown.value.find((c) => c.name === name);
 }
