@@ -43,19 +43,20 @@ def test_an_error_in_the_training_is_no_end_to_look_at(tmp_path) -> None:
 
 def test_time_spent_stays_within_the_share_and_stands_in_the_table(tmp_path) -> None:
     model = network()
-    watched = monitor(model, tmp_path / "a", every=1, share=0.25)
-    for _ in range(150):
-        time.sleep(0.005)
+    watched = monitor(model, tmp_path / "a", every=1, share=0.8)
+    end = time.monotonic() + 60  # however slow the machine: looks cost what steps must bear
+    while len(watched) < 4 and time.monotonic() < end:
+        time.sleep(0.002)
         watched.step()
     rows = watched.table().to_pylist()
-    assert 2 <= len(rows) < 60  # looked, and waited
+    assert len(rows) == 4
+    assert rows[-1]["step"] > 10  # it waited
     for row in rows[1:]:
         # The last look may cost more than expected, the ones before are paid for.
-        assert row["spent_seconds"] - row["look_seconds"] <= 0.25 * row["seconds"]
+        assert row["spent_seconds"] - row["look_seconds"] <= 0.8 * row["seconds"]
         assert row["share_used"] == pytest.approx(row["spent_seconds"] / row["seconds"])
-        assert row["share_allowed"] == 0.25
-    assert rows[0]["share_used"] is None or rows[0]["share_used"] > 0.25
-    assert rows[-1]["seconds"] > 0.3
+        assert row["share_allowed"] == 0.8
+    assert rows[0]["share_used"] is None or rows[0]["share_used"] > 1
 
 
 def test_a_stopped_monitor_goes_on_in_its_folder(tmp_path) -> None:

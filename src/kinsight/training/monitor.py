@@ -52,7 +52,7 @@ class Monitor(Looks):
     In a process group only rank 0 looks.
 
     Cost of a look: one sweep over the probe, N² products, O(N³) in float64 for spectrum and
-    suspects; memory of about 40 N² bytes, and a copy of the network's buffers.
+    suspects; memory of about 110 N² bytes, and a copy of the network's buffers.
 
     Raises:
         ArgumentError: a share outside (0, 1], ``every`` or ``stays`` below 1, a single sample,

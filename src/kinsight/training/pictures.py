@@ -6,12 +6,14 @@ import numpy as np
 from torch import Tensor
 
 from kinsight.analysis.fit import REGIMES
+from kinsight.drawing.marks import logarithmic
 from kinsight.drawing.style import ACCENT, CATEGORIES, INK, WARM, house_style, new_figure
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
+_STILL = 1e-6  # changes up to here are rounding, and have no place on a logarithmic axis
 _MARKER = {"marker": ".", "markersize": 5, "linewidth": 1.5}
 
 
@@ -50,9 +52,15 @@ def kernel_matrix(similarity: Tensor, classes: Tensor | None) -> "Figure":
 
 
 def _drift(axes: Any, table: "pa.Table") -> None:
-    _line(axes, table, "change_since_start", "change since the start", CATEGORIES[0])
-    _line(axes, table, "change_since_last", "since the look before", CATEGORIES[1])
-    _line(axes, table, "cka_since_start", "centred alignment with the start", CATEGORIES[2])
+    said = {
+        "change_since_start": "change since the start",
+        "change_since_last": "since the look before",
+        "cka_since_start": "centred alignment with the start",
+    }
+    for (column, words), colour in zip(said.items(), CATEGORIES, strict=False):
+        _line(axes, table, column, words, colour, least=_STILL)
+    if axes.lines:
+        logarithmic(axes.yaxis)
     _titled(axes, "kernel drift")
 
 
@@ -97,9 +105,13 @@ def _labels(axes: Any, table: "pa.Table") -> None:
     _titled(axes, "labels, in samples")
 
 
-def _line(axes: Any, table: "pa.Table", column: str, said: str, colour: str) -> None:
-    """A curve; nothing where the column is empty."""
+def _line(
+    axes: Any, table: "pa.Table", column: str, said: str, colour: str, least: float | None = None
+) -> None:
+    """A curve; nothing where the column is empty or below ``least``."""
     values = _numbers(table, column)
+    if least is not None:
+        values = np.where(values > least, values, np.nan)
     if np.isfinite(values).any():
         axes.plot(_numbers(table, "step"), values, color=colour, label=said, **_MARKER)
 
