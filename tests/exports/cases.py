@@ -95,3 +95,15 @@ def waves(folder: Path) -> Path:
     signals = torch.randn(12, 2, 80, generator=torch.Generator().manual_seed(2))
     analyze(Subject(model, signals), folder)
     return folder
+
+
+def regression(folder: Path) -> Path:
+    """A run over texts with real labels and one output."""
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)).eval()
+    rows = torch.randn(30, 4, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        targets = model(rows)[:, 0].double()
+    targets[4] += 9
+    analyze(Subject(model, rows, labels=targets, texts=[f"+text {i}" for i in range(30)]), folder)
+    return folder

@@ -27,3 +27,8 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wave_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cases.waves(tmp_path_factory.mktemp("runs") / "waves")
+
+
+@pytest.fixture(scope="session")
+def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cases.regression(tmp_path_factory.mktemp("runs") / "texts")

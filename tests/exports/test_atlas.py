@@ -92,3 +92,9 @@ def test_a_store_goes_out_with_its_survey(store: Path, tmp_path: Path) -> None:
     assert "picture" not in table.column_names
     assert len(table["neighbors"][0].as_py()["ids"]) == cases.NEAREST
     assert len(table["tangent_features"][0].as_py()) == 128
+
+
+def test_texts_are_named_in_the_line_and_stay_as_they_are(text_run: Path, tmp_path: Path) -> None:
+    done = export(str(text_run), "embedding-atlas", tmp_path / FILE)
+    assert shlex.split(done.opens)[-2:] == ["--text", "text"]
+    assert pq.read_table(done.path)["text"][3].as_py() == "+text 3"  # Parquet runs nothing

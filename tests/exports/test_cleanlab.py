@@ -120,6 +120,19 @@ def test_datalab_takes_labels_probabilities_and_graph(run: Path, tmp_path: Path)
     assert theirs["label_score"].iloc[list(sample).index(11)] == theirs["label_score"].min()
 
 
+def test_real_labels_go_out_as_numbers_without_classes(text_run: Path, tmp_path: Path) -> None:
+    done = export(str(text_run), "cleanlab", tmp_path / "c")
+    table = pd.read_csv(done.path / ISSUES)
+    kept = RunFolder(text_run).table("samples")
+    np.testing.assert_allclose(table["given_label"], kept["label"].to_numpy())
+    np.testing.assert_allclose(table["predicted_label"], kept["proposed_label"].to_numpy())
+    assert table["label_score"].idxmin() == 4  # the one that was changed
+    assert not (done.path / ARRAYS).exists()
+    assert any("labels are real numbers" in note for note in done.notes)
+    graph = scipy.sparse.load_npz(done.path / FILE)
+    assert graph.shape == (30, 30)
+
+
 def test_what_cannot_be_said_is_left_out_and_told(run: Path, table_run: Path, tmp_path) -> None:
     with pytest.raises(ArgumentError, match="samples with labels"):
         export(str(table_run), "cleanlab", tmp_path / "none")

@@ -52,6 +52,20 @@ def test_tables_of_the_run_and_the_run_itself_are_left_alone(run: Path) -> None:
         export(str(run), "spotlight", run / "samples.parquet", force=True)
 
 
+def test_a_folder_takes_no_place_of_a_file_nor_a_file_that_of_a_folder(
+    run: Path, tmp_path: Path
+) -> None:
+    export(str(run), "spotlight", tmp_path / "a.parquet")
+    with pytest.raises(RunFolderError, match="of the same kind"):
+        export(str(run), "tensorboard", tmp_path / "a.parquet", force=True)
+    export(str(run), "tensorboard", tmp_path / "b.parquet")
+    with pytest.raises(RunFolderError, match="of the same kind"):
+        export(str(run), "spotlight", tmp_path / "b.parquet", force=True)
+    (tmp_path / "link").symlink_to(tmp_path / "b.parquet")
+    with pytest.raises(RunFolderError, match="left alone"):
+        export(str(run), "tensorboard", tmp_path / "link", force=True)
+
+
 def test_an_empty_folder_is_free(run: Path, tmp_path: Path) -> None:
     export(str(run), "tensorboard", tmp_path)
     assert (tmp_path / RECORD).is_file()

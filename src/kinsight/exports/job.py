@@ -100,4 +100,4 @@ def _check_place(path: Path, kind: Format, force: bool) -> None:
             f"{path}: expected a place for an export, got the folder of a run or a store, which "
             "is left alone; choose another name"
         )
-    check_free(path, force)
+    check_free(path, kind.suffix is None, force)

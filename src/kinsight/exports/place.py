@@ -18,19 +18,22 @@ RECORD = "kinsight-export.json"  # in a folder
 KEY = b"kinsight.export"  # among the metadata of a Parquet file
 
 
-def check_free(out: Path, force: bool) -> None:
+def check_free(out: Path, folder: bool, force: bool) -> None:
     """Refuse a place that is taken, before anything is read.
+
+    ``folder``: what is to be written is one; it takes the place of another folder, a file that of
+    a file.
 
     Raises:
         RunFolderError: something is there that is no export of kinsight; without ``force``
             anything at all but an empty folder.
     """
-    if not out.is_symlink() and (not out.exists() or _empty(out)):
+    if not out.is_symlink() and (not out.exists() or (folder and _empty(out))):
         return
-    if out.is_symlink() or not _is_export(out):
+    if out.is_symlink() or out.is_dir() != folder or not _is_export(out):
         raise RunFolderError(
-            f"{out}: expected a free place or an export of kinsight, got something else, which is "
-            "left alone; choose another name"
+            f"{out}: expected a free place or an export of kinsight of the same kind, got "
+            "something else, which is left alone; choose another name"
         )
     if not force:
         raise RunFolderError(

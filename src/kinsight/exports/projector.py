@@ -16,6 +16,7 @@ from kinsight.exports.sprite import Sheet, write_sheet
 from kinsight.files import harmless
 
 MOST = 100_000  # points that the page asks for
+LEAST = 3  # numbers a row: with fewer the page finds no third axis and draws nothing
 HOLDS = frozenset({"map", "pictures", "text", "inputs", "decisions", "features", "output"})
 SETTINGS, METADATA, SHEET = "projector_config.pbtxt", "metadata.tsv", "sprite.png"
 _BREAKS = str.maketrans(dict.fromkeys("\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " "))
@@ -29,27 +30,27 @@ def check(material: Material) -> None:
     Raises:
         ArgumentError.
     """
-    if not any(width >= 2 for _, width, _ in _tensors(material)):
+    if not any(True for _ in _tensors(material)):
         raise ArgumentError(
-            f"tensorboard: expected samples with two numbers or more each, got "
-            f"{material.view.facts.path_name} without tangent features, map or outputs; name a "
-            "store of the same samples with --features"
+            f"tensorboard: expected samples with tangent features, map or outputs, got "
+            f"{material.view.facts.path_name} without; name a store of the same samples with "
+            "--features"
         )
 
 
 def write(material: Material, folder: Path, record: dict[str, Any]) -> list[str]:
     """Tensors ``tangent_features`` (S numbers), ``outputs`` (D), ``map`` (2), as far as they are
-    there; ``metadata.tsv`` with all columns; ``sprite.png``.
+    there, with zeros behind up to three numbers; ``metadata.tsv`` with all columns;
+    ``sprite.png``.
 
     What could not be had as it is, in sentences.
     """
     table, notes = flat(material)
-    (folder / METADATA).write_text(metadata(table), encoding="utf-8")
+    (folder / METADATA).write_text(metadata(table.select(_order(table))), encoding="utf-8")
     sheet, said = write_sheet(folder / SHEET, material)
     settings = []
     for name, width, blocks in _tensors(material):
-        if width < 2:
-            continue
+        width = max(width, LEAST)
         path, filled = _tensor(folder, name, width, blocks)
         settings.append(_entry(name, path.name, material.count, width, sheet))
         if filled:
@@ -74,6 +75,17 @@ def metadata(table: pa.Table) -> str:
     columns = [column.to_pylist() for column in table.columns]
     lines += ["\t".join(map(_cell, row)) for row in zip(*columns, strict=True)]
     return "\n".join(lines) + "\n"
+
+
+def _order(table: pa.Table) -> list[str]:
+    """Labels and texts in front, flags behind: the page names points by the first of the texts."""
+
+    def place(name: str) -> int:
+        kind = table.schema.field(name).type
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        return 0 if name == "label" else 1 if text else 3 if pa.types.is_boolean(kind) else 2
+
+    return sorted(table.column_names, key=place)
 
 
 def _cell(value: Any) -> str:
@@ -104,6 +116,7 @@ def _tensor(folder: Path, name: str, width: int, blocks: Iterator[np.ndarray]) -
             there = np.isfinite(block).all(axis=1) & np.any(block, axis=1)
             empty += int((~there).sum())
             block = np.where(there[:, None], block, 0).astype("<f4")
+            block = np.pad(block, ((0, 0), (0, width - block.shape[1])))
             if path.suffix == ".tsv":
                 np.savetxt(file, block, fmt="%.9g", delimiter="\t")
             else:
