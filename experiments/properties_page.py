@@ -14,8 +14,9 @@ logits, whitened.
 ## Nearly equal gradients, nearly equal outputs
 
 With a linear last layer of its own, with a bias, ‖f − f'‖ ≤ ‖W‖ √(2 D (1 − k) (1 + ‖a'‖²) / \
-Tr K(x,x)⁻¹), a' what the last layer reads. A network of width 32 on digits ({accuracy:.1%} of \
-test digits right), all pairs of 200 test digits and of these with noise from 0.1 to 1e-6:
+Tr K(x,x)⁻¹), ‖W‖ the spectral norm, a' what the last layer reads. A network of width 32 on \
+digits ({accuracy:.1%} of test digits right), all pairs of 200 test digits and of these with \
+noise from 0.1 to 1e-6:
 
 ![Change of output against 1 − k with the bound, and shares of the layers](../images/properties.png)
 
@@ -127,7 +128,7 @@ def twins(rows: list[dict]) -> str:
     """Pairs of inputs and what the network says of them."""
     head = ["network and inputs", "k", "‖g − g'‖", "f", "f'"]
     lines = [
-        [row["name"], f"{row['similarity']:.6f}", f"{row['gradients']:.1g}"]
+        [row["name"], f"{row['similarity']:.6f}", f"{row['gradients']:.2g}"]
         + [f"{value:.4f}" for value in row["outputs"]]
         for row in rows
     ]
@@ -214,9 +215,11 @@ def findings(report: dict) -> str:
         slopes, teams = found["slopes"], found["ensembles"]
         start = found["checkpoints"][0]["end"]
         lines += [
-            f"{name}: the spread over seeds falls with width as w^{slopes['before']:.2f} before "
-            f"training and w^{slopes['after']:.2f} after (−0.5 would be that of a mean of "
-            f"independent units); the change by training as w^{slopes['training']:.2f}.",
+            f"{name}, spread over seeds: before training {spreads(found['widths'], 'before')}; "
+            f"after {spreads(found['widths'], 'after')}. Lines through the logarithms have slopes "
+            f"{slopes['before']:.2f} and {slopes['after']:.2f}; −0.5 would be that of a mean of "
+            "independent units. The change by training has "
+            f"{slopes['training']:.2f}.",
             f"{name}, two seeds after training share {narrow['after']['shared']:.0%} of the ten "
             f"nearest at width {narrow['width']}, {wide['after']['shared']:.0%} at width "
             f"{wide['width']:,}; before training {narrow['before']['shared']:.0%} and "
@@ -228,6 +231,17 @@ def findings(report: dict) -> str:
             f"{teams[0]['shared']:.0%}.",
         ]
     return "".join(f"- {line}\n" for line in lines).rstrip()
+
+
+def spreads(rows: list[dict], when: str) -> str:
+    """Of the narrowest and widest networks, and the least of all."""
+    narrow, wide = rows[0], rows[-1]
+    least = min(rows, key=lambda row: row[when]["spread"])
+    said = f"{narrow[when]['spread']:.3f} at width {narrow['width']}, "
+    said += f"{wide[when]['spread']:.3f} at width {wide['width']:,}"
+    if least is not wide:
+        said += f", least {least[when]['spread']:.3f} at width {least['width']:,}"
+    return said
 
 
 def text(report: dict) -> str:

@@ -9,6 +9,8 @@ import torch
 
 PATH = Path(__file__).parents[2] / "experiments" / "properties_measured.py"
 SPECIFICATION = importlib.util.spec_from_file_location("properties_measured", PATH)
+assert SPECIFICATION is not None
+assert SPECIFICATION.loader is not None
 measured = importlib.util.module_from_spec(SPECIFICATION)
 sys.modules["properties_measured"] = measured
 SPECIFICATION.loader.exec_module(measured)
