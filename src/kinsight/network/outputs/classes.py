@@ -11,7 +11,7 @@ from kinsight.checks import one_of
 from kinsight.errors import ArgumentError
 from kinsight.network.columns import Batch
 from kinsight.network.function import tensor_output
-from kinsight.network.outputs.reading import class_labels, class_scores
+from kinsight.network.outputs.reading import class_labels, class_scores, one_hot, picked
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class AgainstClass:
         if self.adversary != "runner_up":
             drawn = drawn + noise.to(scores.device)
         other = drawn.scatter(1, own[:, None], -torch.inf).argmax(1)
-        return (scores.gather(1, own[:, None]) - scores.gather(1, other[:, None]))[:, 0]
+        return picked(scores, own) - picked(scores, other)
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,14 @@ class Fisher:
     """√p_c (z_c − Σ p z) with p held fixed, (B, C).
 
     Its kernel is the Fisher form: ‖δf‖² = δzᵀ (diag p − p pᵀ) δz ≈ 2 KL(p ‖ p + δp).
-    K(x,x) has rank C − 1.
+    K(x,x) has rank C − 1. Scores enter by their distance to the likeliest class, so that nothing
+    cancels in float32 where its p is close to 1.
     """
 
     def __call__(self, outputs: Any, batch: Batch) -> Tensor:
         scores = class_scores(outputs)
         weights = scores.detach().softmax(1)
-        return weights.sqrt() * (scores - (weights * scores).sum(1, keepdim=True))
+        likeliest = weights.argmax(1)
+        top = picked(scores, likeliest)[:, None]
+        below = torch.where(one_hot(likeliest, scores), 0.0, scores - top)
+        return weights.sqrt() * (below - (weights * below).sum(1, keepdim=True))

@@ -10,7 +10,13 @@ from torch.nn import functional
 from kinsight.errors import ArgumentError, OutputError
 from kinsight.network.columns import Batch
 from kinsight.network.function import tensor_output
-from kinsight.network.outputs.reading import class_labels, class_scores, targets
+from kinsight.network.outputs.reading import (
+    class_labels,
+    class_scores,
+    one_hot,
+    picked,
+    targets,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,6 @@ class Loss:
                 )
             return 0.5 * (values - wanted.reshape(values.shape)).square().sum(1)
         scores = class_scores(outputs)
-        own = class_labels(batch, scores)[:, None]
-        rest = scores.scatter(1, own, -torch.inf).logsumexp(1)
-        return functional.softplus(rest - scores.gather(1, own)[:, 0], threshold=1e4)
+        own = class_labels(batch, scores)
+        rest = torch.where(one_hot(own, scores), -torch.inf, scores).logsumexp(1)
+        return functional.softplus(rest - picked(scores, own), threshold=1e4)

@@ -44,7 +44,7 @@ class Select:
                 f"expected different outputs, got {list(self.indices)} of {rows.shape[1]}, which "
                 "name one twice"
             )
-        return rows[:, chosen]
+        return torch.stack([rows[:, i] for i in chosen], 1)
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,12 @@ class Positions:
 
     def at(self, places: Tensor) -> "Positions":
         """One position of each sample, by its number among T: (B,)."""
-        rows = torch.arange(len(places), device=places.device)
-        labels = self.labels
+        here = torch.arange(self.scores.shape[1], device=places.device) == places[:, None]
+        # A mask and a sum, as in reading.picked: not an index, which would look like routing.
+        scores = torch.where(here[..., None], self.scores, 0.0).sum(1, keepdim=True)
+        rows, labels = torch.arange(len(places), device=places.device), self.labels
         picked = labels[rows, places][:, None] if isinstance(labels, Tensor) else labels
-        return replace(self, scores=self.scores[rows, places][:, None], sizes=(1,), labels=picked)
+        return replace(self, scores=scores, sizes=(1,), labels=picked)
 
 
 def positions_of(outputs: Any, batch: Batch, channels: int | None, mask: Mask = None) -> Positions:

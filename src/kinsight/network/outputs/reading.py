@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kinsight.errors import ArgumentError, OutputError
@@ -56,6 +57,20 @@ def class_labels(batch: Batch, scores: Tensor) -> Tensor:
             f"from {int(labels.min())} to {int(labels.max())}"
         )
     return labels
+
+
+def one_hot(classes: Tensor, scores: Tensor) -> Tensor:
+    """Where the class of each sample is, (B, C) bool."""
+    return torch.arange(scores.shape[1], device=scores.device) == classes[:, None]
+
+
+def picked(scores: Tensor, classes: Tensor) -> Tensor:
+    """The score of one class of each sample, (B,).
+
+    A mask and a sum rather than an index: whose row is whose then does not depend on the data,
+    and the capture need not look again at every batch.
+    """
+    return torch.where(one_hot(classes, scores), scores, 0.0).sum(1)
 
 
 def targets(batch: Batch, integer: bool) -> Tensor:
