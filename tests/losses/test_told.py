@@ -7,9 +7,15 @@ import torch
 from torch import Tensor, nn
 
 import kinsight as ks
-from kinsight.errors import ArgumentError, NetworkError, PairError, ZeroGradientWarning
+from kinsight.errors import (
+    ArgumentError,
+    NetworkError,
+    OutputError,
+    PairError,
+    ZeroGradientWarning,
+)
 from kinsight.losses import InvarianceLoss, SimilarityLoss
-from losses.cases import OWN, images, network, turned
+from losses.cases import OWN, brighter, images, network, turned
 
 
 def test_pairs_without_a_gradient_are_left_out_and_told() -> None:
@@ -52,6 +58,53 @@ def test_bad_input_is_named() -> None:
         InvarianceLoss(model, lambda batch, angle: batch)(x)
     with pytest.raises(NetworkError, match=r"grid_sampler.*step="):
         InvarianceLoss(model, turned)(x)
+
+
+class Square(torch.autograd.Function):
+    """x², to be differentiated once only."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *gradients: Tensor) -> Tensor:
+        return 2 * ctx.saved_tensors[0] * gradients[0]
+
+
+class Squares(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(Square.apply(self.first(x)))
+
+
+@pytest.mark.parametrize("reduce", ["pairs", "means"])
+def test_a_function_that_is_differentiable_once_is_named(reduce) -> None:
+    """torch.autograd.grad does not see it; backward would stumble."""
+    model, x = Squares(), torch.randn(4, 3)
+    with pytest.raises(NetworkError, match=r"without: Square \(.*once_differentiable"):
+        SimilarityLoss(model, reduce=reduce)(x, x + 1)
+    behind = SimilarityLoss(model, reduce=reduce, parameters="second.*")(x, x + 1)
+    behind.backward()
+    assert model.first.weight.grad is not None
+
+
+def test_labels_that_the_output_needs_and_batches_without_samples_are_named() -> None:
+    model, x = network(), images(3)
+    own = ks.outputs.OwnClass("batch")
+    for term in (lambda: SimilarityLoss(model, output=own)(x, x + 1),
+                 lambda: InvarianceLoss(model, brighter, output=own)(x)):  # fmt: skip
+        with pytest.raises(OutputError, match="expected labels in the batch"):
+            term()
+    with pytest.raises(PairError, match="empty batch"):
+        InvarianceLoss(model, brighter, output=OWN)(x[:0])
+    with pytest.raises(PairError, match="same label"):  # −1 is missing, not a class
+        SimilarityLoss(model, pairs="labels", output=OWN)(x, labels=torch.full((3,), -1))
 
 
 def test_nothing_is_told_where_nothing_is_wrong() -> None:

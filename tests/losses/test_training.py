@@ -9,9 +9,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 import kinsight as ks
-from kinsight.errors import TrainingModeError
-from kinsight.losses import SimilarityLoss
-from losses.cases import OWN, check_gradient, images, network, turned
+from kinsight.errors import NetworkError, TrainingModeError
+from kinsight.losses import InvarianceLoss, SimilarityLoss
+from losses.cases import OWN, brighter, check_gradient, images, network, turned
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -28,16 +28,40 @@ def test_training_with_the_term_alone_moves_the_similarity(sign) -> None:
     assert sign * (float(loss.similarity(x).mean()) - before) > 0.05
 
 
-def test_gradients_accumulate_over_steps_as_over_one() -> None:
-    model, x, y = network(), images(4), images(4, 2)
-    loss = SimilarityLoss(model, output=OWN)
-    loss(x, y).backward()
-    whole = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+def one_output(outputs: Tensor, batch: Tensor) -> Tensor:
+    """Not the predicted class: that may be another one in half precision."""
+    return outputs[:, 0]
+
+
+def terms(model: nn.Module, output=OWN) -> list:
+    """Both losses, each as a function of a slice of the same batch."""
+    dtype = next(model.parameters()).dtype
+    x, y = images(4, dtype=dtype), images(4, 2, dtype=dtype)
+    alike = SimilarityLoss(model, output=output)
+    invariant = InvarianceLoss(model, brighter, output=output)
+    return [lambda part: alike(x[part], y[part]), lambda part: invariant(x[part])]
+
+
+def gradients(model: nn.Module) -> list[Tensor]:
+    """Taken off the network."""
+    found = [p.grad for p in model.parameters() if p.grad is not None]
     model.zero_grad()
+    return found
+
+
+BOTH = pytest.mark.parametrize("which", [0, 1], ids=["similarity", "invariance"])
+ALL = slice(None)
+
+
+@BOTH
+def test_gradients_accumulate_over_steps_as_over_one(which) -> None:
+    model = network()
+    term = terms(model)[which]
+    term(ALL).backward()
+    whole = gradients(model)
     for part in (slice(0, 2), slice(2, 4)):
-        (loss(x[part], y[part]) / 2).backward()
-    parts = [p.grad for p in model.parameters() if p.grad is not None]
-    torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-11)
+        (term(part) / 2).backward()
+    torch.testing.assert_close(gradients(model), whole, rtol=1e-9, atol=1e-11)
 
 
 def test_wrapped_by_compile_and_frozen_parts() -> None:
@@ -52,25 +76,59 @@ def test_wrapped_by_compile_and_frozen_parts() -> None:
     assert model[0].weight.grad.abs().max() > 0  # an earlier layer shapes what the last one sees
 
 
-def test_mixed_precision_is_close_to_full_precision() -> None:
-    model, x, y = network(dtype=torch.float32), images(4).float(), images(4, 2).float()
-    # One output, not the predicted class: that may be another one in half precision.
-    loss = SimilarityLoss(model, output=lambda outputs, batch: outputs[:, 0])
-    expected = loss(x, y).detach()
-    with torch.autocast("cpu", torch.bfloat16):
-        value = loss(x, y)
-    value.backward()
-    assert value.detach() == pytest.approx(float(expected), abs=0.03)
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+@BOTH
+@pytest.mark.parametrize("how", ["the network", "in place", "the whole step"])
+def test_a_compiled_step_has_the_gradient_of_an_eager_one(which, how) -> None:
+    """Graphs of aot_autograd have no second derivative: the term is computed beside them."""
+    model, x = network(), images(4)
+    twin = copy.deepcopy(model)
+
+    def step(network: nn.Module, term) -> Tensor:
+        return network(x).square().mean() + term(ALL)
+
+    step(model, terms(model)[which]).backward()
+    whole = gradients(model)
+    wrapped, run = twin, step
+    if how == "the network":
+        wrapped = torch.compile(twin, backend="aot_eager")
+    elif how == "in place":
+        twin.compile(backend="aot_eager")
+    else:
+        run = torch.compile(step, backend="aot_eager")
+    run(wrapped, terms(wrapped)[which]).backward()
+    torch.testing.assert_close(gradients(twin), whole, rtol=1e-9, atol=1e-11)
+    torch.compiler.reset()
+
+
+@BOTH
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_mixed_precision_is_close_to_full_precision(which, half) -> None:
+    model = network(dtype=torch.float32)
+    term = terms(model, one_output)[which]
+    expected = term(ALL)
+    expected.backward()
+    whole = torch.cat([g.flatten() for g in gradients(model)])
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=half == torch.float16)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with torch.autocast("cpu", half):
+        value = term(ALL)
+    scaler.scale(value).backward()
+    scaler.unscale_(optimizer)
+    found = torch.cat([g.flatten() for g in gradients(model)])
+    assert value.detach() == pytest.approx(float(expected.detach()), abs=0.03)
+    # Eight bits of bfloat16, eleven of float16.
+    assert float((found - whole).norm() / whole.norm()) < (0.1 if half == torch.bfloat16 else 0.01)
 
 
 class Checkpointed(nn.Module):
-    def __init__(self, inner: nn.Sequential):
+    def __init__(self, inner: nn.Sequential, reentrant: bool = False):
         super().__init__()
-        self.inner = inner
+        self.inner, self.reentrant = inner, reentrant
 
     def forward(self, x: Tensor) -> Tensor:
-        middle = checkpoint(self.inner[:4], x, use_reentrant=False)
+        if self.reentrant:  # needs an input with a gradient
+            x = x.detach().requires_grad_()
+        middle = checkpoint(self.inner[:4], x, use_reentrant=self.reentrant)
         return self.inner[4:](middle)
 
 
@@ -84,6 +142,20 @@ def test_gradient_checkpointing_changes_nothing() -> None:
         plain.backward(), kept.backward()
     ours = [p.grad for p in twin.parameters() if p.grad is not None]
     torch.testing.assert_close(ours, [p.grad for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("reduce", ["pairs", "means"])
+def test_checkpointing_that_hides_parameters_is_refused(reduce) -> None:
+    model, x, y = Checkpointed(network(), reentrant=True), images(3), images(3, 2)
+    with pytest.raises(NetworkError, match="use_reentrant=False"):
+        SimilarityLoss(model, output=OWN, reduce=reduce)(x, y)
+
+
+@pytest.mark.parametrize("reduce", ["samples", "means"])
+def test_tangents_do_not_go_through_checkpoints(reduce) -> None:
+    model = Checkpointed(network())
+    with pytest.raises(NetworkError, match=r"activation checkpointing.*SimilarityLoss"):
+        InvarianceLoss(model, brighter, output=OWN, reduce=reduce)(images(3))
 
 
 def test_batch_norm_in_training_asks_for_means() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import CheckpointError
 
 from kinsight.errors import (
     ArgumentError,
@@ -18,14 +19,20 @@ from kinsight.errors import (
 )
 from kinsight.kernel.metric import Euclidean
 from kinsight.kernel.tangent_kernel import TangentKernel
+from kinsight.losses.twice import refuse_once
 from kinsight.network.columns import Batch, plain
 from kinsight.network.function import NetworkFunction, OutputFunction
 from kinsight.network.outputs import probed
 from kinsight.network.parameters import ParameterChoice
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.features import Features
+from kinsight.tangent.graph import read_graph
 
 _MISSING = ("derivative", "differentiat", "forward AD", "forward mode", "forward-mode")
+_CHECKPOINT = (
+    "without checkpointing inside the network for the time of this term, or SimilarityLoss with x "
+    "and T_φ x as pairs, which goes through it"
+)
 _WAYS_OUT = {
     "embedding_bag": "nn.Embedding and a sum over tokens in place of nn.EmbeddingBag",
     "cdist": "(x[:, None] - y).square().sum(-1) in place of torch.cdist",
@@ -90,10 +97,14 @@ class Gradients:
 
         Cost: a forward pass and D backward passes. Batch norm may be in training mode: what is
         differentiated is a mean over the batch; its running statistics stay as they are.
+
+        Raises:
+            NetworkError: reentrant checkpointing, which hides parameters from autograd.
         """
         with torch.enable_grad(), self.function.selection.differentiable(), _opened():
             with _statistics_kept(self.function.model):
                 rows = self.function(batch)
+            read_graph(rows, self.function.selection.chosen)  # refuses what hides parameters
             parameters = list(self.function.selection.chosen.values())
             weights = weights.to(rows)
             return torch.stack(
@@ -115,6 +126,7 @@ class Gradients:
                 ),
             ):
                 torch.autograd.grad(value.sum(), parameters, retain_graph=True, allow_unused=True)
+            refuse_once(value)
             self._tried.add(kind)
         return value
 
@@ -141,6 +153,11 @@ def explained(derivative: str, otherwise: str) -> Iterator[None]:
     """
     try:
         yield
+    except CheckpointError as error:  # tangents are not recomputed
+        raise NetworkError(
+            f"expected operators with a {derivative}, got activation checkpointing, which has "
+            f"none. Way out: {_CHECKPOINT}"
+        ) from error
     except (RuntimeError, NotImplementedError) as error:
         said = str(error).strip().split("\n")[0]
         if not any(word in said for word in _MISSING):

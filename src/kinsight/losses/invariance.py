@@ -18,6 +18,7 @@ from kinsight.losses.gradients import (
     full_precision,
     tell_missing,
 )
+from kinsight.losses.twice import eagerly
 from kinsight.network.columns import Batch, common_length, plain
 from kinsight.network.function import OutputFunction
 from kinsight.network.parameters import ParameterChoice
@@ -81,15 +82,20 @@ class InvarianceLoss:
         """The term for one batch: a number with a graph.
 
         Raises:
-            PairError: no sample has a gradient, or T does not move the batch with φ.
+            PairError: no sample, none with a gradient, or T does not move the batch with φ.
             NetworkError: an operator without a forward-mode or a second derivative, named.
             TrainingModeError: batch norm in training mode with ``reduce="samples"``.
         """
         return self.weight * self.rates(x).mean()
 
+    @eagerly
     def rates(self, x: Batch) -> Tensor:
         """‖(I − ĝĝᵀ) ∂_φ g‖²/‖g‖² of every sample that has a gradient: (n,), with a graph."""
         batch = self.gradients.place(x)
+        if not common_length(batch):
+            raise PairError(
+                "expected at least one sample, got an empty batch; skip the term for it"
+            )
         otherwise = (
             "step=1e-2, if it lies in the transform; else SimilarityLoss with x and T_φ x as pairs"
         )

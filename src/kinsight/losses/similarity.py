@@ -12,6 +12,7 @@ from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.losses.gradients import Gradients, checked_weight, full_precision, tell_missing
 from kinsight.losses.pairs import Pairs, check_pairs, chosen, of_equal_label, side_by_side
 from kinsight.losses.products import normalized, paired
+from kinsight.losses.twice import eagerly
 from kinsight.network.columns import Batch, common_length
 from kinsight.network.function import OutputFunction
 from kinsight.network.parameters import ParameterChoice
@@ -99,6 +100,7 @@ class SimilarityLoss:
         """
         return -self.sign * self.weight * self.similarity(x, y, labels).mean()
 
+    @eagerly
     def similarity(self, x: Batch, y: Batch | None = None, labels: Any = None) -> Tensor:
         """k_C of every pair, (n,) in [−1, 1], or (1,) with ``reduce="means"``; with a graph."""
         batch, i, j = self._paired(x, y, labels)
