@@ -25,6 +25,7 @@ from pages import environment, write
 from resnet20_cifar10 import ResNet20, cifar10_labels, cifar10_pixels, normalised, resnet20
 
 SIDE, SHARE = 32, 0.1
+TOGETHER = 10  # pairs whose hidden images go through the network at once
 LAYERS = {
     "all layers": None,
     "conv1 + layer1": ["conv1.*", "layer1.*"],
@@ -53,12 +54,15 @@ def main() -> None:
     kernel = ks.TangentKernel(model, output=ks.outputs.OwnClass())
     first, second = nearest_of_the_class(kernel, x, labels, asked.pairs)
     generator = torch.Generator().manual_seed(asked.seed)
-    rows, moved, shown = [], [], []
+    rows, moved, shown, waiting = [], [], [], []
     for number, (i, j) in enumerate(zip(first, second, strict=True)):
         sample, other = (x[i : i + 1], labels[i : i + 1]), (x[j : j + 1], labels[j : j + 1])
         explained = kernel.explain(sample, other)
         masks = all_masks(explained, model, *sample, asked.draws, generator)
-        rows.append(falls(kernel, sample, other, explained, masks))
+        waiting.append((sample, other, explained, masks))
+        if len(waiting) == TOGETHER or number == len(first) - 1:
+            rows += falls(kernel, waiting)
+            waiting = []
         if number < asked.shifted:
             moved.append(shifting(kernel, sample, other, explained))
         if number in (0, 50, 100, 150):
@@ -67,6 +71,7 @@ def main() -> None:
         if number % 40 == 0:
             print(f"pair {number} {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     report = {"environment": environment(asked, time.perf_counter() - began)}
+    report["environment"]["core_minutes"] = round(time.process_time() / 60, 1)
     report |= gathered(rows, moved)
     pairs_figure(shown)
     occlusion_figure(report)
@@ -163,22 +168,38 @@ FILLINGS: dict[str, Callable[[Tensor], Tensor]] = {"mean colour": mean_colour, "
 
 
 def falls(
-    kernel: ks.TangentKernel, sample: tuple, other: tuple, explained: ks.Explanation, masks: dict
-) -> dict:
-    """How much k(x, y) falls when each mask is hidden, draws averaged; what the layers share."""
-    image, label = sample
-    similarity = explained.similarity
+    kernel: ks.TangentKernel, pairs: list[tuple[tuple, tuple, ks.Explanation, dict]]
+) -> list[dict]:
+    """How much k(x, y) falls when each mask is hidden, draws averaged; what the layers share.
+
+    ``pairs``: sample, other, explanation and masks of each.
+    """
+    hidden = [variants(image, masks) for (image, _), _, _, masks in pairs]
+    labels = [pair[0][1].expand(len(each)) for pair, each in zip(pairs, hidden, strict=True)]
+    others = tuple(torch.cat(parts) for parts in zip(*(pair[1] for pair in pairs), strict=True))
+    # Every hidden image against every y: the few products too many cost less than more calls.
+    left = kernel.similarity((torch.cat(hidden), torch.cat(labels)), others)
+    parts = left.split([len(each) for each in hidden])
+    return [row_of(part[:, place], *pairs[place][2:]) for place, part in enumerate(parts)]
+
+
+def variants(image: Tensor, masks: dict[str, list[Tensor]]) -> Tensor:
+    """The image with each mask hidden under each filling: (fillings × masks, 3, H, W)."""
+    flat = torch.stack([mask for several in masks.values() for mask in several])[:, None]
+    return torch.cat([torch.where(flat, fill(image), image) for fill in FILLINGS.values()])
+
+
+def row_of(left: Tensor, explained: ks.Explanation, masks: dict[str, list[Tensor]]) -> dict:
+    """The falls of one pair from what is left of k under each filling and mask."""
     placed = {
         name: float(explained.heat(layers=some).values.sum()) for name, some in LAYERS.items()
     }
-    row: dict = {"similarity": similarity, "placed": placed, "fall": {}}
-    flat = torch.stack([mask for several in masks.values() for mask in several])[:, None]
-    for filling, fill in FILLINGS.items():
-        hidden = torch.where(flat, fill(image), image)
-        left = kernel.similarity((hidden, label.expand(len(hidden))), other)[:, 0]
-        parts = left.split([len(several) for several in masks.values()])
+    row: dict = {"similarity": explained.similarity, "placed": placed, "fall": {}}
+    for filling, values in zip(FILLINGS, left.chunk(len(FILLINGS)), strict=True):
+        parts = values.split([len(several) for several in masks.values()])
         row["fall"][filling] = {
-            name: similarity - float(part.mean()) for name, part in zip(masks, parts, strict=True)
+            name: explained.similarity - float(part.mean())
+            for name, part in zip(masks, parts, strict=True)
         }
     return row
 

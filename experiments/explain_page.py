@@ -67,9 +67,10 @@ The residual blocks halve the resolution twice: maps of layer2 and layer3 are kn
 $ python experiments/explain.py --data FOLDER
 ```
 
-`FOLDER` holds cifar10/ and pretrained/. It took {minutes} minutes on {processor}, {threads} \
-thread(s), on a machine shared with other work; PyTorch {torch}, Python {python}, seed {seed}. \
-Expected: the numbers above. All: `experiments/results/explain.json`.
+`FOLDER` holds cifar10/ and pretrained/. It took {minutes} minutes, {core_minutes} of \
+computing, on {processor}, {threads} thread(s), on a machine shared with other work; PyTorch \
+{torch}, Python {python}, seed {seed}. Expected: the numbers above. All: \
+`experiments/results/explain.json`.
 """
 
 

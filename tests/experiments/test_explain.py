@@ -45,10 +45,15 @@ def test_every_mask_hides_as_much_and_the_fall_is_a_difference(experiment, pair)
     explained = kernel.explain(x, y)
     masks = experiment.all_masks(explained, model, *x, 2, torch.Generator())
     assert {int(mask.sum()) for several in masks.values() for mask in several} == {102}
-    row = experiment.falls(kernel, x, y, explained, masks)
+    other = tuple(torch.randn(1, 3, 32, 32) if part.dim() == 4 else part for part in y)
+    second = (x, other, kernel.explain(x, other), masks)
+    row, beside = experiment.falls(kernel, [(x, y, explained, masks), second])
     hidden = torch.where(masks["centre"][0], experiment.mean_colour(x[0]), x[0])
     want = float(kernel.similarity(x, y) - kernel.similarity((hidden, x[1]), y))
     assert row["fall"]["mean colour"]["centre"] == pytest.approx(want, abs=1e-5)
+    left = float(kernel.similarity((hidden, x[1]), other))
+    fall = beside["similarity"] - left
+    assert beside["fall"]["mean colour"]["centre"] == pytest.approx(fall, abs=1e-5)
     report = {"hidden": experiment.summary([row, row]), "against": experiment.differences([row])}
     assert report["against"]["blur"]["all layers"]["mean"] == 0
     assert report["hidden"]["mean colour"]["centre"]["mean"] == pytest.approx(want, abs=1e-5)
