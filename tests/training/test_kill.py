@@ -38,8 +38,7 @@ def test_after_a_kill_every_finished_look_is_there_and_the_next_goes_on(tmp_path
     again = monitor(network(), place, every=1)
     again.step()
     assert again.table()["step"].to_pylist() == [*steps, len(steps)]
-    left = [p.name for p in place.rglob("*") if p.name.endswith(".tmp")]
-    assert [name for name in left if not name.startswith(".looks")] == []
+    assert [path.name for path in place.rglob(".*.tmp")] == []
 
 
 class StoppedError(Exception):
@@ -70,9 +69,11 @@ def test_a_look_that_ends_between_its_files_is_not_there(tmp_path, monkeypatch, 
         with pytest.raises(StoppedError):
             watched.look()
     assert Folder.read(tmp_path / "a").rows == before.to_pylist()
+    (tmp_path / "a" / ".looks.parquet.17.tmp").write_bytes(b"half a tab")
     again = monitor(model, tmp_path / "a", every=1)
     assert len(list((tmp_path / "a" / "samples").iterdir())) == 3
     assert len(list((tmp_path / "a" / "kernels").iterdir())) == 2
+    assert not (tmp_path / "a" / ".looks.parquet.17.tmp").exists()
     again.step()
     moved = again.table()["change_since_last"].to_pylist()
     assert moved[-1] == pytest.approx(0.0, abs=1e-6)  # the same network, and its kernel was kept

@@ -99,6 +99,9 @@ def test_training_that_begins_at_an_earlier_checkpoint_takes_back_later_looks(tm
     last = again.table().to_pylist()[-1]
     assert last["change_since_last"] is None  # that kernel was not kept
     assert last["change_since_start"] > 0
+    anew = monitor(network(1), tmp_path / "a", first_step=0)
+    assert steps(anew) == [0]
+    assert anew.table()["change_since_start"].to_pylist() == [None]
 
 
 def test_without_labels_what_needs_them_is_absent_and_the_table_says_so(tmp_path) -> None:
@@ -151,6 +154,17 @@ def test_weights_that_became_nan_leave_a_row_and_training_goes_on(tmp_path) -> N
     last = watched.table().to_pylist()[-1]
     assert last["set_apart"] == COUNT
     assert last["density_mean"] is None
+
+
+def test_a_compiled_network_is_looked_at_as_it_is_inside(tmp_path) -> None:
+    model = network()
+    compiled = torch.compile(model, backend="eager")
+    with monitor(compiled, tmp_path / "a", every=1) as watched:
+        train(compiled, 2, watched.step)
+    plain = monitor(model, tmp_path / "b")
+    assert steps(watched) == [0, 1, 2]
+    for name in ("density_mean", "trace", "accuracy"):
+        assert watched.table()[name][-1] == plain.table()[name][0]
 
 
 def test_layers_that_are_frozen_later_still_count(tmp_path) -> None:
@@ -242,12 +256,3 @@ def test_the_looks_are_read_without_the_network_and_shown(tmp_path) -> None:
     assert "persistent suspects" in shown
     assert "<svg" in shown
     assert len(read.plot().axes) == 6
-
-
-def test_only_the_first_process_of_a_group_looks(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("kinsight.training.monitor._leads", lambda: False)
-    with monitor(network(), tmp_path / "a", every=1, at_end=True) as watched:
-        assert not watched.step()
-    assert not (tmp_path / "a").exists()
-    assert len(watched) == watched.table().num_rows == 0
-    assert "looks" in watched._repr_html_()

@@ -36,9 +36,8 @@ class Events:
         after: step after which earlier events are void, where a run goes on.
     """
 
-    def __init__(self, folder: Path, after: int | None):
-        purge = None if after is None else after + 1
-        self._writer = require().SummaryWriter(str(folder), purge_step=purge)
+    def __init__(self, folder: Path, after: int):
+        self._writer = require().SummaryWriter(str(folder), purge_step=after + 1)
 
     def write(self, row: dict[str, Any], look: Look, classes: Tensor | None, began: float) -> None:
         """One look: every number of its row, and its pictures."""

@@ -93,8 +93,11 @@ class Folder:
             self._kernel(number - 1).unlink(missing_ok=True)
 
     def back_to(self, step: int) -> None:
-        """Take back the looks after ``step``: training goes on from an earlier checkpoint."""
-        kept = [row for row in self.rows if row["step"] <= step]
+        """Take back the looks after ``step``: training goes on from an earlier checkpoint.
+
+        At step 0 it begins anew, with other weights perhaps: nothing is kept.
+        """
+        kept = [row for row in self.rows if 0 < step >= row["step"]]
         if len(kept) < len(self.rows):
             write_table(self.path / TABLE, looks_table(kept))
             self.rows = kept
@@ -138,6 +141,9 @@ class Folder:
                 known = path.name[:6].isdigit() or path.suffix == ".tmp"
                 if path.name not in kept and known:
                     path.unlink()
+        for path in self.path.glob(".*.tmp"):
+            if is_aside(path.name, TABLE) or is_aside(path.name, RECORD):
+                path.unlink()
 
     def _samples(self, number: int) -> Path:
         return self.path / "samples" / f"{number:06d}.parquet"

@@ -44,7 +44,8 @@ class Monitor(Looks):
         at_end: one more look when the monitor is closed after further steps.
         stays: looks in a row from which a suspected label is persistent.
         first_step: the step that training begins at; looks after it, from a run that was
-            stopped later than its checkpoint, are taken back. None: that of the last look, or 0.
+            stopped later than its checkpoint, are taken back; 0 begins anew. None: that of the
+            last look, or 0.
         output, parameters, forward, dtype, batch_size, memory_budget: as for
             :class:`~kinsight.TangentKernel`. D outputs cost D backward passes.
         tensorboard: write scalars and pictures as event files, too (``kinsight[tensorboard]``).
@@ -186,7 +187,7 @@ class Monitor(Looks):
         if rows:
             self._go_on(rows[-1], first_step)
         if tensorboard:
-            self._writer = Events(self.path / "tensorboard", self._step if rows else None)
+            self._writer = Events(self.path / "tensorboard", self._step if rows else -1)
         if not rows:
             self.look()
 
