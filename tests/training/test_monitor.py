@@ -245,6 +245,16 @@ def test_folders_of_others_are_left_alone(tmp_path) -> None:
         ks.training.Looks(tmp_path / "theirs")
 
 
+def test_a_first_look_that_failed_is_tried_again_with_other_settings(tmp_path) -> None:
+    model, (x, labels) = network(), data()
+    with pytest.raises(ks.errors.NetworkError, match="could not run"):
+        monitor(model, tmp_path / "a", x[:, :3], labels=labels)
+    watched = monitor(model, tmp_path / "a", x, labels=labels, output=ks.outputs.Probes(2))
+    assert steps(watched) == [0]
+    again = monitor(model, tmp_path / "a", x, labels=labels, output=ks.outputs.Probes(2))
+    assert again.table().equals(watched.table())
+
+
 def test_the_looks_are_read_without_the_network_and_shown(tmp_path) -> None:
     model = network()
     with monitor(model, tmp_path / "a") as watched:

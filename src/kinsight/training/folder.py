@@ -73,11 +73,14 @@ class Folder:
             write_json(place / RECORD, {"kind": "kinsight monitor", "schema": SCHEMA, **said})
         folder = cls.read(place)
         other = [name for name in said if folder.record.get(name) != said[name]]
-        if other:
+        if other and folder.rows:
             raise RunFolderError(
                 f"{place}: expected looks at the same {', '.join(other)} as before, got others; "
                 "choose another folder, or remove this one"
             )
+        if other:  # the first look failed, and is tried again with other settings
+            folder.record = {**folder.record, **said}
+            write_json(place / RECORD, folder.record)
         folder._clean()
         return folder
 

@@ -6,7 +6,6 @@ from kinsight.search.extras import optional
 from kinsight.training.monitor import Monitor
 
 if TYPE_CHECKING:
-    _Base: Any
     from torch import nn
 
 
