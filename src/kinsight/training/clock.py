@@ -9,14 +9,14 @@ from kinsight.errors import ArgumentError
 
 
 class Clock:
-    """Training time and time in looks, in seconds; both go on from an earlier session.
+    """Training time and time in looks, in seconds; both go on from an earlier run.
 
     A further look is allowed while spent + expected ≤ share · training, where a look is expected
     to take as long as the last one did. Everything between looks counts as training.
 
     Args:
         share: of the training time, in (0, 1]; None for no limit.
-        training, spent, last: of the sessions before: training time, looks in all, the last look.
+        training, spent, last: of the runs before: training time, looks in all, the last look.
         now: the clock that is read.
 
     Raises:
