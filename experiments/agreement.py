@@ -56,7 +56,7 @@ def main() -> None:
     found, kernel, first = {}, None, None
     for name, make in similarities(model).items():
         start = time.perf_counter()
-        source = baselines.SimilaritySource(make().on(images).gram().float())
+        source = baselines.SimilaritySource(make(images).float())
         kernel = source if kernel is None else kernel
         shares = {c: same_word(source.gram(), labels == c, words) for c in labels.unique().tolist()}
         hits = torch.cat([each["hits"] for each in shares.values()])
@@ -83,23 +83,34 @@ def main() -> None:
     write("agreement", report, page(report))
 
 
-def similarities(
-    model: nn.Module,
-) -> dict[str, Callable[[], ks.TangentKernel | baselines.Baseline]]:
-    """The kernel first, then what others would have said."""
-    return {
-        KERNEL: lambda: ks.TangentKernel(model, output=ks.outputs.OwnClass()),
-        "tangent kernel, all outputs": lambda: ks.TangentKernel(
-            model, output=ks.outputs.Probes(2), normalization="trace"
-        ),
-        "last layer": lambda: baselines.LastLayer(model),
-        "logits": lambda: baselines.Logits(model),
-        "perceptual": lambda: baselines.Perceptual(model, STAGES),
-        "style": lambda: baselines.Style(model, STAGES),
-        "RBF of the last layer": lambda: baselines.RBF(baselines.LastLayer(model)),
-        "inputs": baselines.Inputs,
-        "RBF of the inputs": baselines.RBF,
+def similarities(model: nn.Module) -> dict[str, Callable[[Tensor], Tensor]]:
+    """The kernel first, then what others would have said: images to similarities, (N, N)."""
+    made = {
+        KERNEL: ks.TangentKernel(model, output=ks.outputs.OwnClass()),
+        "last layer": baselines.LastLayer(model),
+        "logits": baselines.Logits(model),
+        "perceptual": baselines.Perceptual(model, STAGES),
+        "style": baselines.Style(model, STAGES),
+        "RBF of the last layer": baselines.RBF(baselines.LastLayer(model)),
+        "inputs": baselines.Inputs(),
+        "RBF of the inputs": baselines.RBF(),
     }
+    found = {name: lambda x, each=each: each.on(x).gram() for name, each in made.items()}
+    both = {"tangent kernel, all outputs": lambda x: all_outputs(model, x)}
+    return {KERNEL: found[KERNEL], **both, **found}
+
+
+def all_outputs(model: nn.Module, x: Tensor, count: int = 2) -> Tensor:
+    """The trace-normalised kernel of so many random probes, one at a time: (N, N).
+
+    Tr K of several outputs is the sum of theirs, and a kernel of one output is much the cheaper.
+    """
+    total = torch.zeros(len(x), len(x))
+    for place in range(count):
+        output = ks.outputs.Select((place,), of=ks.outputs.Probes(count))
+        total += ks.TangentKernel(model, output=output, normalization=None).inner(x)
+    scale = total.diagonal().rsqrt()
+    return (scale[:, None] * total * scale).clamp(-1, 1)
 
 
 def agreement(kernel: ks.Source, other: ks.Source) -> dict:

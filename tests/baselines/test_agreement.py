@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import kinsight as ks
 from kinsight import baselines
 
 PATH = Path(__file__).parents[2] / "experiments" / "agreement.py"
@@ -47,6 +48,15 @@ def test_the_interval_is_that_of_a_mean() -> None:
     error = 1.96 * float(values.std()) / 20
     assert said["high"] - said["mean"] == pytest.approx(error, rel=0.1)
     assert said["mean"] - said["low"] == pytest.approx(error, rel=0.1)
+
+
+def test_probes_one_at_a_time_are_the_kernel_of_all() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 4))
+    x = torch.randn(9, 5)
+    both = ks.TangentKernel(
+        model.eval(), output=ks.outputs.Probes(2), normalization="trace"
+    ).similarity(x)
+    torch.testing.assert_close(agreement.all_outputs(model, x), both)
 
 
 def test_key_words_of_real_names() -> None:
