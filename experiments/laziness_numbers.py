@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from paired import Mean, mean
 from scipy import stats
 
@@ -130,7 +131,10 @@ def draw_flatness(rows: list[dict], path: Path) -> None:
             values = [[row[name] for row in mine] for name in (key, "gap")]
             axes.semilogx(*values, "o", color=colour, alpha=0.7, label=f"{level:.0%} flipped")
         axes.set_xlabel(word)
-        axes.grid(alpha=0.3, which="both")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(alpha=0.3)
     drawn.axes[0].set_ylabel("test loss − training loss")
     drawn.axes[0].legend(fontsize="small")
     drawn.savefig(path, dpi=110)

@@ -1,6 +1,7 @@
 """The page of laziness.py."""
 
 import statistics
+from itertools import product
 from pathlib import Path
 
 from laziness_numbers import (
@@ -55,7 +56,8 @@ Networks of width {narrow}, PyTorch's own parametrisation, SGD with {rates} as r
 {batches}, {flat_seeds} seeds each, trained until the training loss ½(f − y)² is at most {enough}. \
 Spearman's rank correlation with 95 % interval ({draws} bootstrap draws of networks); *within \
 seeds*: the mean over seeds of the correlation among the settings of one seed, where data and \
-initialisation are the same. *Flipped*: share of wrong training labels.
+initialisation are the same. The intervals take networks as independent, which those of a seed are \
+not. *Flipped*: share of wrong training labels.
 
 {flat_table}
 {unfitted}
@@ -131,28 +133,31 @@ def _on_drift(widths: dict) -> list[str]:
     for kind, title in KINDS.items():
         mine = sorted(width for name, width in widths if name == kind)
         ends = [mean([run["drift"] for run in widths[kind, w]]).mean for w in (mine[0], mine[-1])]
-        fall = slope(widths, kind, "drift")
+        fall, turn = (slope(widths, kind, key) for key in ("drift", "turn"))
         lines.append(
             f"{title}: the kernel's relative change is {ends[0]:.2g} at width {mine[0]} and "
             f"{ends[1]:.2g} at width {mine[-1]}, slope {fall.mean:+.2f} ({fall.low:+.2f} to "
-            f"{fall.high:+.2f})."
+            f"{fall.high:+.2f}). What is left of it up to a factor, 1 − cosine, "
+            + ("falls, too" if turn.high < 0 else "does not fall beyond the noise of the seeds")
+            + f": slope {turn.mean:+.2f} ({turn.low:+.2f} to {turn.high:+.2f})."
         )
     return lines
 
 
 def _on_flatness(found: dict) -> list[str]:
     lines = []
-    for level, pairs in found.items():
+    for (level, pairs), (gap, word) in product(found.items(), GAPS.items()):
         texts = [
             f"{FLAT[flat]} {each['all']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f}), within "
             f"seeds {each['within']:+.2f}"
-            for (flat, gap), each in pairs.items()
-            if gap == "gap"
+            for (flat, other), each in pairs.items()
+            if other == gap
         ]
+        sure = [FLAT[flat] for (flat, other), e in pairs.items() if other == gap and e["low"] > 0]
+        verdict = f"Beyond chance: {', '.join(sure) or 'neither'}."
         lines.append(
-            f"Rank correlation of curvature with the loss gap, {level:.0%} of the labels flipped: "
-            + "; ".join(texts)
-            + "."
+            f"Curvature and the {word}, {level:.0%} of the labels flipped, rank correlation: "
+            f"{'; '.join(texts)}. {verdict}"
         )
     return lines
 
