@@ -151,8 +151,9 @@ def conclusions(seeds: Seeds) -> list[str]:
             seeds.against(both, "accuracy", angle, "augmentation") for angle in (15.0, 30.0)
         )
         lines.append(
-            f"{TITLES[both]}, against augmentation alone: at 15° {_points(within)}, {_adds(within)}; "
-            f"at 30°, beyond the angles that it shows, {_points(beyond)}, {_adds(beyond)}."
+            f"{TITLES[both]}, against augmentation alone: at 15° {_points(within)}, "
+            f"{_adds(within)}; at 30°, beyond the angles that it shows, {_points(beyond)}, "
+            f"{_adds(beyond)}."
         )
     return lines
 

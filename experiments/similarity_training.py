@@ -42,14 +42,14 @@ class Sizes:
         return tuple(step for step in STEPS if step <= last)
 
 
-FULL = Sizes(one=60, sixteen=60, last_one=150, last_sixteen=80, validation=1000, rounds=40)
+FULL = Sizes(one=60, sixteen=60, last_one=150, last_sixteen=40, validation=1000, rounds=20)
 QUICK = Sizes(one=16, sixteen=0, last_one=40, last_sixteen=20, validation=300, rounds=5)
 # In this order, so that a run that is stopped has the main arms of all seeds.
 PARTS = (
     ("one", ("plain", "apart 1", "alike 1"), 60),
-    ("one", ("three pairs", "moved", "moved copies", "apart 0.3", "alike 0.3"), 20),
-    ("sixteen", tuple(GROUPS["sixteen"]), 10),
-    ("one", ("apart 0.1", "alike 0.1"), 20),
+    ("sixteen", tuple(GROUPS["sixteen"]), 6),
+    ("one", tuple(GROUPS["one"]), 10),
+    ("sixteen", tuple(GROUPS["sixteen"]), 20),
     ("one", tuple(GROUPS["one"]), 60),
     ("sixteen", tuple(GROUPS["sixteen"]), 60),
 )
