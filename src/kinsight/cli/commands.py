@@ -70,6 +70,7 @@ def analyze_command(
     memory: options.Memory = None,
     batch_size: options.BatchSize = None,
     placed: options.MapChoice = None,
+    metric: options.MetricChoice = None,
     fresh: Fresh = False,
 ) -> None:
     """Compare all samples of your data as your network sees them; leave a folder and a report."""
@@ -81,6 +82,7 @@ def analyze_command(
         asked = options.settings(dtype, device, memory, batch_size)
         subject = options.adjusted(load_target(target), output, normalization, parameters)
         more = {"map": placed.value if placed else None, "target": target}
+        more["metric"] = metric.value if metric else None
         _analyzed(subject, out, replace(asked, neighbours=neighbours, fresh=fresh, **more))
 
 

@@ -42,6 +42,14 @@ class Map(StrEnum):
     umap = "umap"
 
 
+class Metric(StrEnum):
+    """How a step of the parameters is measured."""
+
+    diagonal = "diagonal"
+    neuron = "neuron"
+    kronecker = "kronecker"
+
+
 _FUNCTIONS = {
     Output.own_class: "OwnClass",
     Output.logits: "Logits",
@@ -87,6 +95,14 @@ MapChoice = Annotated[
         "--map",
         help="Place samples by principal components of tangent features, or by UMAP on their "
         "nearest; default principal components. May be changed later.",
+    ),
+]
+MetricChoice = Annotated[
+    Metric | None,
+    typer.Option(
+        help="Measure steps of the parameters by the Fisher matrix of these samples, as its "
+        "diagonal, in blocks per neuron or in Kronecker factors, so that it matters less how the "
+        "network is written; default Euclidean."
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples at once; default by memory.")]

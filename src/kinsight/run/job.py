@@ -13,6 +13,7 @@ from kinsight.checks import one_of
 from kinsight.errors import ArgumentError, KinsightWarning
 from kinsight.files import write_table
 from kinsight.kernel.exact_source import ExactSource
+from kinsight.kernel.metric import Metric
 from kinsight.kernel.neighbours import Neighbours
 from kinsight.kernel.tangent_kernel import TangentKernel
 from kinsight.progress import bar
@@ -21,6 +22,7 @@ from kinsight.run.compute import computed
 from kinsight.run.folder import RunFolder
 from kinsight.run.further import Further
 from kinsight.run.identity import identity_of
+from kinsight.run.measured import MetricKind, check_metric, fitted, told_of
 from kinsight.run.place import usable_device
 from kinsight.run.placed import MapKind
 from kinsight.run.record import computed_record, finish, put
@@ -44,6 +46,9 @@ class Settings:
         map: how samples are placed in the plane: "principal" components of tangent features, or
             "umap" on the nearest samples. ``None``: as the run has it, of a new one "principal".
         target: where the subject came from, for the record.
+        metric: on parameters: "diagonal", "neuron" or "kronecker" Fisher matrix, fitted to the
+            samples of the run with its default damping; one of ``kinsight.metrics`` that was
+            fitted; ``None``: Euclidean.
     """
 
     neighbours: int = 10
@@ -55,15 +60,17 @@ class Settings:
     progress: bool | None = None
     target: str | None = None
     map: MapKind | None = None
+    metric: MetricKind | Metric | None = None
 
 
-def kernel_for(subject: Subject, settings: Settings) -> TangentKernel:
-    """The kernel that a subject and settings ask for."""
+def kernel_for(subject: Subject, settings: Settings, metric: Metric | None = None) -> TangentKernel:
+    """The kernel that a subject and settings ask for, with a metric that was fitted."""
     return TangentKernel(
         subject.model,
         output=subject.output,
         parameters=subject.parameters,
         normalization=subject.normalization,
+        metric=metric,
         forward=subject.forward,
         dtype=settings.dtype,
         device=usable_device(settings.device),
@@ -86,7 +93,9 @@ def analyze(subject: Subject, out: str | Path, settings: Settings | None = None)
     Raises:
         SubjectError: labels, names, columns or pictures do not fit the samples.
         RunFolderError: ``out`` holds something else, or a run of something else.
-        MissingExtraError: a UMAP map is asked for and umap-learn is not installed.
+        MetricError: a metric that is asked for would say nothing.
+        MissingExtraError: a UMAP map is asked for and umap-learn is not installed, or Kronecker
+            factors without curvlinops.
         KinsightError: whatever the kernel finds wrong with the network or the data.
     """
     settings, out = settings or Settings(), Path(out)
@@ -100,8 +109,11 @@ def analyze(subject: Subject, out: str | Path, settings: Settings | None = None)
         display = with_planted(display, subject, labels, count)
         identity = identity_of(
             subject, kernel, read.digest, read.answers, labels, settings.neighbours
-        )
+        ) | {"metric": told_of(settings.metric)}
         run = begin(out, identity, count, settings.fresh, settings.target)
+        if settings.metric is not None:
+            kernel = kernel_for(subject, settings, fitted(kernel, settings.metric, subject.data))
+            source = kernel.on(subject.data)
         if not run.has("neighbours"):
             run = _compared(run, source, kernel, display, labels, read, settings, told)
         return _completed(_shown_anew(run, display), source, kernel, settings, told)
@@ -114,6 +126,7 @@ def _checked(subject: Subject, out: Path, settings: Settings) -> int:
         raise ArgumentError("expected at least two samples to compare, got one")
     if one_of("map", settings.map, (None, "principal", "umap")) == "umap":
         optional("umap", "map", "a UMAP map")
+    check_metric(settings.metric)
     if subject.normalization is None:
         raise ArgumentError("normalization: expected 'whitened' or 'trace', got None")
     if subject.labels is not None:

@@ -11,6 +11,7 @@ from kinsight.provenance.machine import processor, versions
 from kinsight.run.claim import now
 from kinsight.run.compute import MOST_DENOISED, Found
 from kinsight.run.folder import RECORD, RunFolder, read_record
+from kinsight.run.measured import facts
 from kinsight.run.parts import Parts
 from kinsight.run.tables import MOST_OUTPUTS
 from kinsight.subject.display import Display
@@ -43,6 +44,7 @@ def computed_record(
         "left_out": _left_out(found),
         "denoising": _denoising_record(found),
         "coverage": _coverage_record(kernel),
+        "metric": facts(kernel.metric),
     }
 
 
