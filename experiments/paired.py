@@ -46,9 +46,10 @@ def difference(first: list[float], second: list[float]) -> Difference:
     over = mean(each)
     if len(each) < 2 or not any(each):
         return Difference(over.mean, over.low, over.high, over.count, 1.0, 1.0)
-    # Always the same difference: the t-test has no noise to compare it with.
-    p = float(stats.ttest_rel(first, second)[1]) if statistics.stdev(each) else 0.0  # pyright: ignore
-    ranked = float(stats.wilcoxon(each)[1])
+    ranked = float(stats.wilcoxon(each)[1])  # pyright: ignore
+    # Always the same difference, as counts of few runs can be: no noise to compare it with.
+    steady = statistics.stdev(each) <= 1e-9 * max(map(abs, each))
+    p = ranked if steady else float(stats.ttest_rel(first, second)[1])  # pyright: ignore
     return Difference(over.mean, over.low, over.high, over.count, p, ranked)
 
 
