@@ -1,4 +1,4 @@
-"""A running explorer and a Chromium that looks at it; waits are for what is seen, never for time."""
+"""A running explorer and a Chromium that looks at it, waiting for what is seen."""
 
 import re
 import subprocess

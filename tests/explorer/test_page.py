@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def test_an_outline_shows_the_samples_inside(
             page.page.mouse.move(x, y, steps=4)
         page.page.mouse.up()
         page.shown(f"{expected} of {COUNT} samples")
+        expect(page.page).to_have_url(re.compile("outline="))
         address_now = page.page.url
     with Page(chromium, address, address_now.removeprefix(f"{address}/")) as again:
         again.shown(f"{expected} of {COUNT} samples")
@@ -153,6 +155,60 @@ def test_search_finds_a_label_and_a_number(chromium, address: str, run: RunFolde
         page.page.keyboard.press("/")
         page.page.keyboard.type("zero")
         page.shown(f"{labels_of(run).count(NAMES[0])} of {COUNT} samples")
+        page.page.get_by_role("searchbox").fill("17")
+        page.shown(f"1 of {COUNT} samples")
+        page.page.keyboard.press("Enter")
+        page.sample(17)
+
+
+def test_back_and_forward_lead_through_what_was_looked_at(chromium, address: str) -> None:
+    with Page(chromium, address, "?sample=5&with=17") as page:
+        page.sample(5)
+        page.page.get_by_role("button", name="Loneliest").click()
+        strip = page.page.get_by_role("region", name="Queue: Loneliest")
+        strip.locator("ol button").first.click()
+        expect(page.page).not_to_have_url(re.compile("sample=5&"))
+        there = page.page.url
+        page.page.go_back()
+        page.page.go_back()
+        expect(page.page).to_have_url(re.compile(r"\?sample=5&with=17$"))
+        expect(page.page.locator(".why")).to_be_visible()
+        page.page.go_forward()
+        page.page.go_forward()
+        expect(page.page).to_have_url(there)
+
+
+@pytest.mark.parametrize("query", ["?is.nothere=bar", "?in.label=1..2", "?in.@decision=0..1"])
+def test_a_filter_that_cannot_be_is_told_and_saves_nothing(
+    chromium, address: str, query: str
+) -> None:
+    with Page(chromium, address, query) as page:
+        expect(page.page.locator(".said.error")).to_contain_text("filter")
+        page.shown(f"all {COUNT} samples: the filter failed")
+        expect(page.page.get_by_role("button", name="Save these ids")).to_be_disabled()
+
+
+def test_a_held_key_decides_once(chromium, address: str) -> None:
+    with Page(chromium, address, "?queue=most_crowded") as page:
+        strip = page.page.get_by_role("region", name="Queue: Most crowded")
+        strip.locator("ol button").first.wait_for()
+        page.page.locator(".near li").first.wait_for()
+        for _ in range(4):
+            page.page.keyboard.down("d")  # the same key again and again: a held one
+        page.page.keyboard.up("d")
+        expect(strip).to_contain_text("1 decided")
+        page.page.keyboard.press("u")
+        expect(strip).to_contain_text("0 decided")
+
+
+def test_decisions_that_cannot_be_kept_say_why(chromium, run: RunFolder, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run.path, damaged)
+    (damaged / "decisions.sqlite").write_bytes(b"no database" * 100)
+    with serving(damaged) as address, Page(chromium, address, "?sample=5") as page:
+        page.sample(5)
+        page.page.keyboard.press("k")
+        expect(page.page.locator(".said.error")).to_contain_text("move it away")
 
 
 def test_a_queue_is_worked_through_by_keys_alone(chromium, address: str) -> None:
@@ -167,7 +223,7 @@ def test_a_queue_is_worked_through_by_keys_alone(chromium, address: str) -> None
         strip = page.page.get_by_role("region", name="Queue: Suspected labels")
         strip.locator("ol button").first.wait_for()
         ids = strip.locator("ol button").evaluate_all("found => found.map(b => b.ariaLabel)")
-        first, second, third = (int(one.split()[-1]) for one in ids[:3])
+        first, second, third = (int(re.findall(r"\d+", one)[0]) for one in ids[:3])
         page.sample(first)
         keys.press("r")
         page.sample(second)
@@ -185,9 +241,9 @@ def test_a_queue_is_worked_through_by_keys_alone(chromium, address: str) -> None
         assert {(int(r["sample"]), r["decision"]) for r in rows} == {
             (first, "relabel"), (second, "drop"),
         }  # fmt: skip
-        for _ in range(2):
+        for left in (1, 0):
             keys.press("u")
-        expect(strip).to_contain_text("0 decided")
+            expect(strip).to_contain_text(f"{left} decided")
 
 
 def test_a_pair_is_explained_by_layers(chromium, address: str, run: RunFolder) -> None:
@@ -208,13 +264,13 @@ def test_two_checkpoints_side_by_side(chromium, run: RunFolder, other: Path) -> 
         page.page.get_by_role("button", name="Most changed").click()
         strip = page.page.get_by_role("region", name="Queue: Most changed")
         first = strip.locator("ol button").first.get_attribute("aria-label")
-        panel = page.sample(int((first or "").split()[-1]))
+        panel = page.sample(int(re.findall(r"\d+", first or "")[0]))
         titles = panel.locator(".list h4 bdi").all_inner_texts()
         assert titles[:2] == ["all: the network", "second: the network"]
-        page.page.get_by_label("Colour by").select_option("shared")
+        page.page.get_by_label("Colour by").select_option("@shared")
         expect(page.page.locator(".explains")).to_contain_text("nearest")
         page.page.get_by_role("button", name="second").click()
-        assert "view=1" in page.page.url
+        expect(page.page).to_have_url(re.compile("view=1"))
         assert page.complaints == []
 
 
@@ -229,8 +285,7 @@ def test_without_webgl_the_rest_works(chromium, address: str) -> None:
 def test_a_server_that_ended_is_told(chromium, run: RunFolder) -> None:
     with Page(*_served(chromium, run)) as page:
         page.page.get_by_role("button", name="Most crowded").click()
-        said = page.page.locator(".said.error")
-        expect(said).to_contain_text("kinsight explore")
+        expect(page.page.get_by_role("alert")).to_contain_text("kinsight explore")
 
 
 def _served(chromium, run: RunFolder) -> tuple:

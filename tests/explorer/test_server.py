@@ -74,7 +74,7 @@ def test_about_columns_and_map_say_what_the_run_holds(folder: Path) -> None:
     assert view["path_name"] == "first"
     run = RunFolder(folder)
     named = [column["name"] for column in view["columns"] if column["kind"] == "number"]
-    found = table(asking.get("/api/views/0/columns", params={"names": ",".join(named)}))
+    found = table(asking.get("/api/views/0/columns", params={"names": named}))
     kept = run.table("samples")
     for name in named:
         expected = kept[name].to_numpy().astype(float)
@@ -107,7 +107,9 @@ def test_queues_are_in_the_order_of_their_column(folder: Path) -> None:
     lonely = asking.get("/api/queues/loneliest").json()["ids"]
     assert list(density[lonely]) == sorted(density[lonely])
     assert lonely[0] == int(density.argmin())
-    assert asking.get("/api/search", params={"q": "NAME 7"}).json()["ids"] == [7]
+    for question, expected in (("NAME 7", [7]), ("#12", [12]), ("", [])):
+        found = table(asking.get("/api/search", params={"q": question}))["found"].to_numpy()
+        assert np.flatnonzero(found).tolist() == expected
 
 
 def test_two_views_share_the_neighbours_that_both_list(folder: Path, other: Path) -> None:

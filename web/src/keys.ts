@@ -5,16 +5,20 @@ import type { Kind } from "./state/decisions";
 import { decideAndGo, undoAndGo } from "./parts/Decide";
 import { openHelp } from "./parts/Help";
 
+const STEPS = ["n", "p", "ArrowRight", "ArrowLeft"];
+
 export function watchKeys(): void {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // caps lock
+    if (event.repeat && !STEPS.includes(key)) return; // a held key decides nothing unseen
     const on = event.target as HTMLElement;
     if (document.querySelector("dialog[open]")) return;
     if (on.closest("input, select, textarea")) {
       if (event.key === "Escape") on.blur();
       return;
     }
-    if (pressed(event.key)) event.preventDefault();
+    if (pressed(key)) event.preventDefault();
   });
 }
 

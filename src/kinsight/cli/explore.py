@@ -26,6 +26,10 @@ Port = Annotated[
 Host = Annotated[
     str, typer.Option(help="Other than this machine alone: everybody who has the token gets in.")
 ]
+Token = Annotated[
+    bool,
+    typer.Option("--token", help="Ask for the token on this machine too, if others have accounts."),
+]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")]
 
 
@@ -35,6 +39,7 @@ def explore_command(
     target: Target = None,
     port: Port = None,
     host: Host = "127.0.0.1",
+    token: Token = False,
     no_open: NoOpen = False,
 ) -> None:
     """Look at samples in the browser: map, neighbours, suspected labels; decide about them."""
@@ -44,4 +49,7 @@ def explore_command(
         def told(line: str) -> None:
             typer.echo(line)
 
-        start(folder, second, target, host=host, port=port, open_browser=not no_open, tell=told)
+        start(
+            folder, second, target, host=host, port=port, guarded=token,
+            open_browser=not no_open, tell=told,
+        )  # fmt: skip

@@ -165,13 +165,20 @@ class SampleAnswer(BaseModel):
     decision: Chosen | None
 
 
-class NeighbourAnswer(Near):
-    """A sample near another one."""
+class Brief(BaseModel):
+    """What a person recognises a sample by."""
 
+    sample: int
     label: str | None
     predicted: str | None
     name: str | None
     text: str | None
+
+
+class NeighbourAnswer(Brief):
+    """A sample near another one."""
+
+    similarity: float
     agrees: bool | None
 
 
@@ -206,13 +213,6 @@ class QueueIds(BaseModel):
     ids: list[int]
     values: list[float | None]
     column: str
-
-
-class Found(BaseModel):
-    """Samples that a search found."""
-
-    ids: list[int]
-    total: int
 
 
 class DecisionAnswer(BaseModel):

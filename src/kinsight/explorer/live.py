@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kinsight.errors import ArgumentError, ImportTargetError
+from kinsight.errors import ArgumentError, ImportTargetError, KinsightError
 from kinsight.explorer.answers import HeatAnswer, PairAnswer, Share
 from kinsight.explorer.refusals import refusal
 from kinsight.explorer.view import View, finite
@@ -70,6 +70,10 @@ class LiveTarget:
             asked = self._asked[key]
         try:
             return asked.result(SECONDS)
+        except KinsightError:
+            with self._lock:
+                self._asked.pop(key, None)  # asked again, it is tried again
+            raise
         except OutOfTime as error:
             raise refusal(
                 504, f"an explanation within {SECONDS:.0f} seconds", "none yet",

@@ -44,19 +44,26 @@ def neighbour_answers(
     view: View, sample: int, by: str, k: int
 ) -> list[answers.NeighbourAnswer]:  # fmt: skip
     """The nearest of a sample, each with what a person recognises it by."""
-    columns = view.columns
     return [
         answers.NeighbourAnswer(
-            sample=other,
+            **vars(brief_answer(view, other)),
             similarity=similarity,
-            label=columns.label("label", other),
-            predicted=columns.label("predicted", other),
-            name=name_of(columns, other),
-            text=_cut(columns.label("text", other), _LONGEST_SHORT),
-            agrees=_agrees(columns, sample, other),
+            agrees=_agrees(view.columns, sample, other),
         )
         for other, similarity in view.neighbours(by, sample, k)
     ]
+
+
+def brief_answer(view: View, sample: int) -> answers.Brief:
+    """What a person recognises a sample by."""
+    columns = view.columns
+    return answers.Brief(
+        sample=sample,
+        label=columns.label("label", sample),
+        predicted=columns.label("predicted", sample),
+        name=name_of(columns, sample),
+        text=_cut(columns.label("text", sample), _LONGEST_SHORT),
+    )
 
 
 def name_of(columns: Columns, sample: int) -> str | None:

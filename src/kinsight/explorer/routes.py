@@ -9,7 +9,12 @@ from fastapi.responses import StreamingResponse
 
 from kinsight.explorer import answers
 from kinsight.explorer.explained import pair_answer
-from kinsight.explorer.one_sample import name_column, neighbour_answers, sample_answer
+from kinsight.explorer.one_sample import (
+    brief_answer,
+    name_column,
+    neighbour_answers,
+    sample_answer,
+)
 from kinsight.explorer.pictures import repainted
 from kinsight.explorer.refusals import refusal
 from kinsight.explorer.searching import LONGEST, search
@@ -29,10 +34,25 @@ def view_routes(session: Session) -> APIRouter:
     def about() -> answers.About:
         return session.about()
 
+    @api.get("/compare")
+    def compare(a: int = 0, b: int = 1) -> StreamingResponse:
+        both = session.shared()
+        if {a, b} != {0, 1} or both is None:
+            do = "start with two folders; a store needs `kinsight survey` first"
+            raise refusal(404, "two views with neighbours, a=0 and b=1", f"a={a}, b={b}", do)
+        return _numbers({"shared": both[1]})
+
+    _column_routes(api, session)
+    _sample_routes(api, session)
+    _list_routes(api, session)
+    return api
+
+
+def _column_routes(api: APIRouter, session: Session) -> None:
     @api.get("/views/{v}/columns")
-    def columns(v: Number, names: Annotated[str, Query(max_length=8192)]) -> StreamingResponse:
+    def columns(v: Number, names: Annotated[list[str], Query()]) -> StreamingResponse:
         found = session.view(v).columns
-        asked = [name for name in names.split(",") if name]
+        asked = [name for name in names if name]
         known = [c for c in found.names() if found.kind(c) != "text"]
         strange = next((name for name in asked if name not in known), None)
         if strange is not None or not asked:
@@ -56,24 +76,16 @@ def view_routes(session: Session) -> APIRouter:
             raise refusal(404, "a map", f"none in {view.facts.path_name}", do)
         return _numbers({"x": found.points[:, 0], "y": found.points[:, 1]})
 
-    @api.get("/compare")
-    def compare(a: int = 0, b: int = 1) -> StreamingResponse:
-        both = session.shared()
-        if {a, b} != {0, 1} or both is None:
-            do = "start with two folders; a store needs `kinsight survey` first"
-            raise refusal(404, "two views with neighbours, a=0 and b=1", f"a={a}, b={b}", do)
-        return _numbers({"shared": both[1]})
-
-    _sample_routes(api, session)
-    _list_routes(api, session)
-    return api
-
 
 def _sample_routes(api: APIRouter, session: Session) -> None:
     @api.get("/views/{v}/samples/{i}")
     def sample(v: Number, i: Number) -> answers.SampleAnswer:
         view, live = _with(session, v, i), session.live_of(v)
         return sample_answer(view, i, live is not None and live.paints, session.chosen(i))
+
+    @api.get("/views/{v}/samples/{i}/brief")
+    def brief(v: Number, i: Number) -> answers.Brief:
+        return brief_answer(_with(session, v, i), i)
 
     @api.get("/views/{v}/samples/{i}/neighbours")
     def neighbours(
@@ -121,9 +133,8 @@ def _list_routes(api: APIRouter, session: Session) -> None:
         return answers.QueueIds(ids=found.ids.tolist(), values=values, column=found.column)
 
     @api.get("/search")
-    def search_(q: Annotated[str, Query(max_length=LONGEST)], view: int = 0) -> answers.Found:
-        ids, total = search(session.view(view).columns, q)
-        return answers.Found(ids=ids, total=total)
+    def search_(q: Annotated[str, Query(max_length=LONGEST)], view: int = 0) -> StreamingResponse:
+        return _numbers({"found": search(session.view(view).columns, q)})
 
 
 def _with(session: Session, v: int, i: int) -> View:

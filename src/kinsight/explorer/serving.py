@@ -33,10 +33,11 @@ class Bound:
     notes: list[str] = field(default_factory=list)
 
 
-def bind(host: str, port: int | None, write_token: str) -> Bound:
+def bind(host: str, port: int | None, write_token: str, guarded: bool = False) -> Bound:
     """Listen on ``host``; without a ``port`` on the first free one from 8765.
 
-    Elsewhere than on this machine alone a token is needed, which is part of the address.
+    Elsewhere than on this machine alone, and where ``guarded``, a token is needed, which is part
+    of the address.
 
     Raises:
         ArgumentError: the port is taken, or the address is none of this machine.
@@ -59,7 +60,8 @@ def bind(host: str, port: int | None, write_token: str) -> Bound:
         )
     taken = listening.getsockname()[1]
     notes = [f"Port {PORT} is taken; this is {taken}."] if port is None and taken != PORT else []
-    read_token = None if host in LOCAL else secrets.token_urlsafe(24)
+    alone = host in LOCAL and not guarded
+    read_token = None if alone else secrets.token_urlsafe(24)
     names = (
         frozenset() if host in LOCAL else frozenset({"*" if host in _EVERYWHERE else _in_url(host)})
     )

@@ -16,6 +16,7 @@ def start(
     *,
     host: str,
     port: int | None,
+    guarded: bool,
     open_browser: bool,
     tell: Callable[[str], None],
 ) -> None:
@@ -37,7 +38,7 @@ def start(
         from kinsight.explorer.live import live_target
 
         session.live = live_target(target, views[0])
-    bound = bind(host, port, session.token)
+    bound = bind(host, port, session.token, guarded)
     for note in bound.notes:
         tell(note)
     tell(f"{views[0].facts.title}: {len(views[0]):,} samples\n\n  {bound.address}\n")

@@ -132,13 +132,21 @@ export interface SampleAnswer {
   decision: Chosen | null;
 }
 
-export interface NeighbourAnswer {
+export interface Brief {
   sample: number;
-  similarity: number;
   label: string | null;
   predicted: string | null;
   name: string | null;
   text: string | null;
+}
+
+export interface NeighbourAnswer {
+  sample: number;
+  label: string | null;
+  predicted: string | null;
+  name: string | null;
+  text: string | null;
+  similarity: number;
   agrees: boolean | null;
 }
 
@@ -165,11 +173,6 @@ export interface QueueIds {
   ids: number[];
   values: (number | null)[];
   column: string;
-}
-
-export interface Found {
-  ids: number[];
-  total: number;
 }
 
 export interface DecisionAnswer {

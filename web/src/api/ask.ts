@@ -2,23 +2,25 @@
 import { tableFromIPC } from "apache-arrow";
 import type { Table } from "apache-arrow";
 
-/** What the server refused, or that it does not answer: expected, got, what to do. */
+/** What the server refused, or that it does not answer: what is wrong, and what to do. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
-    readonly expected: string,
-    readonly got: string,
-    readonly todo: string,
+    message: string,
+    readonly todo: string | null,
   ) {
-    super(`Expected ${expected}; got ${got}.`);
+    super(message);
+  }
+
+  get whole(): string {
+    return this.todo === null ? this.message : `${this.message} What to do: ${this.todo}.`;
   }
 }
 
 /** The server is gone: nothing that was decided is lost, but nothing more can be asked. */
 const GONE = new Refusal(
   0,
-  "an answer of the explorer",
-  "none",
+  "The explorer does not answer.",
   "see whether `kinsight explore` is still running, then reload this page",
 );
 
@@ -26,8 +28,8 @@ export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await sent(path, { signal })).json() as Promise<T>;
 }
 
-export async function askTable(path: string): Promise<Table> {
-  return tableFromIPC(new Uint8Array(await (await sent(path, {})).arrayBuffer()));
+export async function askTable(path: string, signal?: AbortSignal): Promise<Table> {
+  return tableFromIPC(new Uint8Array(await (await sent(path, { signal })).arrayBuffer()));
 }
 
 /** A write: the token proves that it comes from this page. */
@@ -60,9 +62,10 @@ async function sent(path: string, how: RequestInit): Promise<Response> {
 async function refusalOf(answer: Response): Promise<Refusal> {
   try {
     const said = (await answer.json()).error;
-    return new Refusal(answer.status, said.expected, said.got, said.do);
+    if (typeof said.message === "string") return new Refusal(answer.status, said.message, null);
+    return new Refusal(answer.status, `Expected ${said.expected}; got ${said.got}.`, said.do);
   } catch {
-    return new Refusal(answer.status, "an answer", `status ${answer.status}`, "reload this page");
+    return new Refusal(answer.status, `The answer was ${answer.status}.`, "reload this page");
   }
 }
 
@@ -70,5 +73,5 @@ async function refusalOf(answer: Response): Promise<Refusal> {
 export function refusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const said = error instanceof Error ? error.message : String(error);
-  return new Refusal(-1, "the page to work", said, "reload this page");
+  return new Refusal(-1, `The page failed: ${said}.`, "reload this page");
 }

@@ -23,9 +23,9 @@ export interface Places {
 }
 
 /** The column that no file holds: what a person decided. */
-export const DECIDED = "decision";
+export const DECIDED = "@decision";
 /** The column of /api/compare: neighbours that two views have in common. */
-export const SHARED = "shared";
+export const SHARED = "@shared";
 
 const FLAGS = ["no", "yes"];
 const columns = new Map<string, Promise<Column>>();

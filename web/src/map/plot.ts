@@ -75,6 +75,7 @@ export class Plot {
   private asked = 0;
   private lastFrame = 0;
   private lastMove = -Infinity;
+  private wasMoving = false;
   private camera: Camera = { k: 1, x: 0, y: 0 };
   private width = 1;
   private height = 1;
@@ -101,6 +102,7 @@ export class Plot {
     this.geometry.setAttribute("place", new BufferAttribute(places, 2));
     this.geometry.setAttribute("tint", new BufferAttribute(this.tints, 4));
     this.material = pointMaterial();
+    canvas.addEventListener("webglcontextrestored", () => this.redraw());
     const points = new Points(this.geometry, this.material);
     points.frustumCulled = false;
     this.scene.add(points);
@@ -119,11 +121,11 @@ export class Plot {
     this.redraw();
   }
 
-  /** Four bytes a sample, in the samples' order: red, green, blue, flags. */
-  paint(tints: Uint8Array, dark: boolean): void {
-    const from = new Uint32Array(tints.buffer);
-    const to = new Uint32Array(this.tints.buffer);
-    this.order.forEach((sample, at) => (to[at] = from[sample]!));
+  /** `tint` gives red, green, blue and flags of a sample, the lowest byte first. */
+  paint(tint: (sample: number) => number, dark: boolean): void {
+    const words = new Uint32Array(this.tints.buffer);
+    const { order } = this;
+    for (let at = 0; at < order.length; at++) words[at] = tint(order[at]!);
     (this.geometry.getAttribute("tint") as BufferAttribute).needsUpdate = true;
     this.material.uniforms.faint!.value = dark ? 0.2 : 0.16;
     this.redraw();
@@ -157,7 +159,8 @@ export class Plot {
   private frame(now: number): void {
     this.asked = 0;
     const moving = now - this.lastMove < REST;
-    if (moving) this.adapt(now - this.lastFrame);
+    if (moving && this.wasMoving) this.adapt(now - this.lastFrame);
+    this.wasMoving = moving;
     this.lastFrame = now;
     const points = moving ? Math.min(this.budget, this.order.length) : this.order.length;
     this.render(points);

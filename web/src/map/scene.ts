@@ -13,6 +13,7 @@ import { draw } from "./overlay";
 import { Plot } from "./plot";
 
 export interface Told {
+  drawing: () => boolean; // whether the hand draws an outline; with shift it always does
   hovered: (sample: number | null, at: Point) => void;
   chosen: (sample: number | null) => void;
   encircled: (outline: Point[]) => void;
@@ -26,9 +27,7 @@ const STILL = 4; // pixels that a clicking hand may move
 const CORNERS = 64; // of an outline
 const FARTHEST = 4000;
 
-/** Set `drawing` so that the hand draws an outline; with shift it always does. */
 export class MapScene {
-  drawing = false;
   readonly missing: number;
   private readonly plot: Plot;
   private readonly box;
@@ -55,8 +54,8 @@ export class MapScene {
     this.zooming = zoom<HTMLCanvasElement, unknown>()
       .scaleExtent([0.5, FARTHEST])
       .filter((event: MouseEvent) => {
-        if (event.type === "wheel" || event.type.startsWith("touch")) return true;
-        return !event.button && !this.drawing && !event.shiftKey;
+        if (event.type === "wheel") return true;
+        return !event.button && !told.drawing() && !event.shiftKey;
       })
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         const { k, x, y } = event.transform;
@@ -70,9 +69,9 @@ export class MapScene {
     this.resize();
   }
 
-  paint(tints: Uint8Array, mask: Uint8Array | null, dark: boolean): void {
+  paint(tint: (sample: number) => number, mask: Uint8Array | null, dark: boolean): void {
     this.mask = mask;
-    this.plot.paint(tints, dark);
+    this.plot.paint(tint, dark);
   }
 
   mark(marked: Marked): void {
@@ -161,19 +160,27 @@ export class MapScene {
     over.addEventListener("pointerdown", (event) => {
       pressed = [event.offsetX, event.offsetY];
       moved = false;
-      if (event.button || (!this.drawing && !event.shiftKey)) return;
+      if (event.button || (!this.told.drawing() && !event.shiftKey)) return;
       over.setPointerCapture(event.pointerId);
       this.path = [pressed];
     });
     over.addEventListener("pointermove", (event) => {
       const at: Point = [event.offsetX, event.offsetY];
-      if (pressed && Math.hypot(at[0] - pressed[0], at[1] - pressed[1]) >= STILL) moved = true;
-      if (this.path.length) {
-        this.path.push(at);
-        this.overlay();
-      } else this.hover(event.buttons ? null : this.at(at), at);
+      if (pressed) {
+        const [x, y] = pressed;
+        const way = this.between(event);
+        moved ||= way.some((one) => Math.hypot(one[0] - x, one[1] - y) >= STILL);
+        if (this.path.length) this.path.push(...way);
+      }
+      if (this.path.length) this.overlay();
+      else this.hover(event.buttons ? null : this.at(at), at);
     });
     over.addEventListener("pointerleave", () => this.hover(null, [0, 0]));
+    over.addEventListener("pointercancel", () => {
+      pressed = null;
+      this.path = [];
+      this.overlay();
+    });
     over.addEventListener("pointerup", (event) => {
       const at: Point = [event.offsetX, event.offsetY];
       const click = pressed !== null && !moved && !event.button;
@@ -182,6 +189,16 @@ export class MapScene {
       this.path = [];
       if (click) this.told.chosen(this.at(at));
     });
+  }
+
+  /** Where the hand was since the last event: a slow page gets one event for many. */
+  private between(event: PointerEvent): Point[] {
+    const box = this.over.getBoundingClientRect();
+    const all = event.getCoalescedEvents();
+    return (all.length ? all : [event]).map((one): Point => [
+      one.clientX - box.left,
+      one.clientY - box.top,
+    ]);
   }
 
   private enclose(): void {

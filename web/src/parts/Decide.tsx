@@ -3,10 +3,11 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import type { SampleAnswer } from "../api/answers";
-import { choose, step } from "../state/chosen";
+import { Refusal } from "../api/ask";
+import { atPlace, choose, chosen, step } from "../state/chosen";
 import type { Kind } from "../state/decisions";
 import { decide, decisions, undo, undoable, withdraw, writing } from "../state/decisions";
-import { about, complain, tell, view } from "../state/session";
+import { about, complain, tell, view, views } from "../state/session";
 import { Icon } from "./Icon";
 
 export function Decide({ one }: { one: SampleAnswer }) {
@@ -15,7 +16,7 @@ export function Decide({ one }: { one: SampleAnswer }) {
   const label = useSignal("");
   useEffect(() => {
     label.value = now?.label ?? one.proposed ?? "";
-  }, [one.sample, now?.label]);
+  }, [one.sample, one.proposed, now?.label]);
   if (!told.writable) return null;
   const names = view.value!.columns.find((c) => c.name === "label")?.categories ?? [];
   const button = (kind: Kind, key: string) => (
@@ -62,6 +63,11 @@ export function Decide({ one }: { one: SampleAnswer }) {
           ))}
         </datalist>
       </label>
+      {views.value.length > 1 && (
+        <p class="soft">
+          Kept in the folder of <bdi>{views.value[0]!.path_name}</bdi>.
+        </p>
+      )}
       {now && (
         <p role="status" class={`decided ${now.decision}`}>
           {now.decision}
@@ -84,16 +90,19 @@ export function Decide({ one }: { one: SampleAnswer }) {
 export async function decideAndGo(one: SampleAnswer, kind: Kind, label: string): Promise<void> {
   if (writing.value) return;
   if (!about.value?.decisions.writable) {
-    tell(about.value?.decisions.why_not ?? "Decisions cannot be written here.");
+    complain(
+      new Refusal(-1, about.value?.decisions.why_not ?? "Decisions are not kept here.", null),
+    );
     return;
   }
   const named = label.trim();
   if (kind === "relabel" && !named) {
     document.getElementById("new-label")?.focus();
-    complain(new Error("a new label is missing: write it and press Enter"));
+    tell("Write the new label and press Enter.");
     return;
   }
-  if (await decide(one.sample, kind, kind === "relabel" ? named : null)) step(1);
+  const done = await decide(one.sample, kind, kind === "relabel" ? named : null);
+  if (done && chosen.peek() === one.sample && atPlace(one.sample)) step(1);
 }
 
 export async function undoAndGo(): Promise<void> {

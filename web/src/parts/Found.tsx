@@ -1,5 +1,5 @@
 // What was found in all samples, in sentences: shown while none is chosen.
-import { about, view } from "../state/session";
+import { about, view, views } from "../state/session";
 import { samples } from "./words";
 
 export function Found() {
@@ -16,6 +16,12 @@ export function Found() {
       <section>
         <h2>What was found</h2>
         <p class="soft">{facts.join(" · ")}</p>
+        {views.value.length > 1 && !about.value!.same_samples && (
+          <p class="problem">
+            Both have the same names or labels, but not the same bytes of data: samples are taken to
+            correspond one by one.
+          </p>
+        )}
         <ul class="sentences">
           {found.sentences.map((said) => (
             <li key={said}>{said}</li>

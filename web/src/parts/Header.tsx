@@ -1,4 +1,5 @@
 // The top: what is shown, a search, light or dark, help.
+import { choose } from "../state/chosen";
 import type { Theme } from "../state/colouring";
 import { theme } from "../state/colouring";
 import { words } from "../state/filters";
@@ -7,6 +8,21 @@ import { openHelp } from "./Help";
 import { Icon } from "./Icon";
 
 const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
+
+const PAUSE = 200; // milliseconds without a letter
+let pause = 0;
+
+function searchSoon(said: string): void {
+  clearTimeout(pause);
+  pause = window.setTimeout(() => (words.value = said), PAUSE);
+}
+
+/** Enter goes to the sample of that number. */
+function goTo(said: string): void {
+  const number = /^#?([\d,]+)$/.exec(said.trim())?.[1];
+  const sample = number ? Number(number.replaceAll(",", "")) : NaN;
+  if (sample < (view.value?.samples ?? 0)) choose(sample);
+}
 
 export function Header() {
   const found = view.value;
@@ -25,7 +41,8 @@ export function Header() {
           placeholder="Search names, texts, labels, numbers  ( / )"
           value={words.value}
           maxLength={200}
-          onInput={(event) => (words.value = event.currentTarget.value)}
+          onInput={(event) => searchSoon(event.currentTarget.value)}
+          onKeyDown={(event) => event.key === "Enter" && goTo(event.currentTarget.value)}
         />
       </label>
       <button

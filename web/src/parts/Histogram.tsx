@@ -1,5 +1,5 @@
 // How the values of a column are spread; a range is chosen by dragging or by writing it.
-import { useMemo, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import type { ColumnAnswer } from "../api/answers";
 import { ramp } from "../map/colours";
@@ -21,8 +21,9 @@ interface Props {
 }
 
 export function Histogram({ told, values, coloured, filters, at }: Props) {
-  const spread = useMemo(() => counted(values, told.low, told.high), [values, told.low, told.high]);
+  const spread = spreadOf(values, told);
   const start = useRef<number | null>(null);
+  const frame = useRef(0);
   const condition = conditions.value[told.name] as Range | undefined;
   const place = (value: number) => (WIDTH * (value - spread.low)) / (spread.high - spread.low);
   const valueAt = (event: PointerEvent) => {
@@ -34,7 +35,9 @@ export function Histogram({ told, values, coloured, filters, at }: Props) {
     if (start.current === null) return;
     const [a, b] = [start.current, valueAt(event)].sort((x, y) => x - y);
     const open = { low: a! <= spread.low ? null : a!, high: b! >= spread.high ? null : b! };
-    if (b! - a! > (spread.high - spread.low) / 100) setCondition(told.name, rounded(open));
+    if (b! - a! <= (spread.high - spread.low) / 100) return;
+    cancelAnimationFrame(frame.current); // one a frame, however fast the hand
+    frame.current = requestAnimationFrame(() => setCondition(told.name, rounded(open)));
   };
   const hand = filters && {
     onPointerDown: (event: PointerEvent) => {
@@ -147,6 +150,17 @@ interface Spread {
   least: number;
   most: number;
   missing: number;
+}
+
+const spreads = new WeakMap<Float32Array, Spread>();
+
+/** Counted once a column: it is drawn for every sample that is looked at. */
+function spreadOf(values: Float32Array, told: ColumnAnswer): Spread {
+  const known = spreads.get(values);
+  if (known) return known;
+  const made = counted(values, told.low, told.high);
+  spreads.set(values, made);
+  return made;
 }
 
 /** Counts between the 1st and 99th percentile; what lies outside is in the first and last bar. */

@@ -4,11 +4,14 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ColumnAnswer } from "../api/answers";
 import type { Category, Column } from "../api/columns";
 import { column } from "../api/columns";
+import type { Refusal } from "../api/ask";
+import { refusal } from "../api/ask";
 import { markOf, ranks } from "../map/colours";
-import { colour, lit } from "../state/colouring";
+import { colour, dark, lit, orderOf } from "../state/colouring";
 import { conditions, setCondition } from "../state/filters";
-import { complain, titled, view } from "../state/session";
+import { titled, view } from "../state/session";
 import { Histogram } from "./Histogram";
+import { Problem } from "./Problem";
 import { Swatch } from "./Swatch";
 import { whole } from "./words";
 
@@ -18,16 +21,20 @@ export function Legend() {
   const name = colour.value;
   const told = name === null ? undefined : titled(name);
   const found = useSignal<{ name: string; column: Column } | null>(null);
+  const problem = useSignal<Refusal | null>(null);
   useSignalEffect(() => {
     const [asked, on] = [colour.value, view.value];
+    lit.value = undefined;
+    problem.value = null;
     if (asked === null || !on) return;
     let late = false;
     column(on, asked).then(
       (c) => !late && (found.value = { name: asked, column: c }),
-      (error) => !late && complain(error),
+      (error) => !late && (problem.value = refusal(error)),
     );
     return () => (late = true);
   });
+  if (problem.value) return <Problem refusal={problem.value} />;
   if (!told || found.value?.name !== name) return <p class="soft">Loading the colours …</p>;
   const values = found.value.column;
   return (
@@ -45,8 +52,9 @@ export function Legend() {
 function Categories({ told, values }: { told: ColumnAnswer; values: Category }) {
   const counts = new Float64Array(values.names.length + 1); // the last: none
   for (const code of values.codes) counts[code < 0 ? values.names.length : code]!++;
-  const places = ranks(values);
-  const listed = [...values.names.keys()].slice(0, MOST);
+  const places = ranks(values, orderOf(told.name));
+  const rare = (i: number) => (places[i]! < 0 ? Infinity : places[i]!);
+  const listed = [...values.names.keys()].sort((a, b) => rare(a) - rare(b)).slice(0, MOST);
   const entries: [number, string | null, number][] = listed.map((i) => [
     i,
     values.names[i]!,
@@ -59,7 +67,6 @@ function Categories({ told, values }: { told: ColumnAnswer; values: Category }) 
         <Entry
           key={code}
           told={told}
-          code={code}
           name={name}
           place={place}
           count={counts[code < 0 ? values.names.length : code]!}
@@ -74,13 +81,12 @@ function Categories({ told, values }: { told: ColumnAnswer; values: Category }) 
 
 interface EntryProps {
   told: ColumnAnswer;
-  code: number;
   name: string | null;
   place: number;
   count: number;
 }
 
-function Entry({ told, code, name, place, count }: EntryProps) {
+function Entry({ told, name, place, count }: EntryProps) {
   const condition = conditions.value[told.name];
   const chosen = condition && "names" in condition ? condition.names : [];
   const pressed = chosen.includes(name);
@@ -94,12 +100,12 @@ function Entry({ told, code, name, place, count }: EntryProps) {
         type="button"
         aria-pressed={pressed}
         onClick={toggle}
-        onPointerEnter={() => (lit.value = code)}
-        onPointerLeave={() => (lit.value = null)}
-        onFocus={() => (lit.value = code)}
-        onBlur={() => (lit.value = null)}
+        onPointerEnter={() => (lit.value = name)}
+        onPointerLeave={() => (lit.value = undefined)}
+        onFocus={() => (lit.value = name)}
+        onBlur={() => (lit.value = undefined)}
       >
-        <Swatch mark={markOf(place)} />
+        <Swatch mark={markOf(place, dark.value)} />
         <bdi class="cut">{name ?? "none"}</bdi>
         <span class="count">{whole(count)}</span>
       </button>

@@ -2,15 +2,15 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { ViewAnswer } from "../api/answers";
+import type { NeighbourAnswer, ViewAnswer } from "../api/answers";
 import { Refusal, refusal } from "../api/ask";
 import type { Column, Places } from "../api/columns";
 import { column, placesOf, SHARED } from "../api/columns";
-import { tintsOf } from "../map/colours";
+import { tintOf } from "../map/colours";
 import type { Point } from "../map/geometry";
 import { MapScene } from "../map/scene";
 import { choose, chosen, linked, other } from "../state/chosen";
-import { colour, dark, drawing, has, lit } from "../state/colouring";
+import { colour, dark, drawing, has, lit, orderOf } from "../state/colouring";
 import { mask, outline } from "../state/filters";
 import { complain, titled, views } from "../state/session";
 import { Icon } from "./Icon";
@@ -45,6 +45,7 @@ export function MapPane({ of }: { of: ViewAnswer }) {
     if (!places.value || !points.current || !over.current) return;
     try {
       scene.value = new MapScene(points.current, over.current, places.value, {
+        drawing: () => drawing.peek(),
         hovered: (sample, at) => (tip.value = sample === null ? null : { sample, at }),
         chosen: choose,
         encircled: (shape) => {
@@ -58,8 +59,9 @@ export function MapPane({ of }: { of: ViewAnswer }) {
     }
     return () => scene.value?.dispose();
   }, [places.value]);
-  useTints(of, scene.value);
-  useMarks(of, scene.value);
+  const painted = useTints(of, scene.value);
+  const near = linked(of.id);
+  useMarks(of, scene.value, near);
 
   if (!of.has.map) return <NoMap of={of} />;
   const total = places.value?.x.length ?? 0;
@@ -71,21 +73,27 @@ export function MapPane({ of }: { of: ViewAnswer }) {
         ref={over}
         class={drawing.value ? "over drawing" : "over"}
         tabIndex={0}
-        role="img"
+        role="application"
         aria-label={`Map of ${samples(of.samples)}: arrows move it, + and − zoom, 0 shows all, n and p step through samples`}
         onKeyDown={(event) => scene.value && onKey(event, scene.value)}
       />
-      {tip.value && <Tip of={of} sample={tip.value.sample} at={tip.value.at} />}
+      {tip.value && (
+        <Tip of={of} sample={tip.value.sample} at={tip.value.at} painted={painted.column} />
+      )}
       {scene.value && <Tools scene={scene.value} />}
       <p class="caption">
         {views.value.length > 1 && <b>{of.path_name}: </b>}
-        {places.value ? KINDS[of.map?.kind ?? ""] : `Loading the map of ${samples(of.samples)} …`}
+        {places.value
+          ? KINDS[of.map?.kind ?? ""]
+          : !problem.value && `Loading the map of ${samples(of.samples)} …`}
         {of.map?.explained &&
           ` (${of.map.explained.map((e) => `${Math.round(100 * e)} %`).join(" and ")} of the variance)`}
         {scene.value !== null &&
           scene.value.missing > 0 &&
           ` · ${whole(scene.value.missing)} have no place`}
         {drawn.value > 0 && drawn.value < total && ` · ${whole(drawn.value)} while it moves`}
+        {painted.lacks && " · this one lacks the column of the colours"}
+        {near.length > 0 && " · lines lead to its nearest, orange ones to another label"}
       </p>
     </section>
   );
@@ -93,17 +101,20 @@ export function MapPane({ of }: { of: ViewAnswer }) {
 
 const noWebGl = new Refusal(
   -1,
-  "WebGL 2, which draws the map",
-  "none in this browser",
+  "This browser has no WebGL 2, which draws the map.",
   "switch hardware acceleration on; queues, search and everything else work without",
 );
 
-function useTints(of: ViewAnswer, scene: MapScene | null): void {
+/** Paints the points by the chosen column; the column, or why there is none. */
+function useTints(
+  of: ViewAnswer,
+  scene: MapScene | null,
+): { column: Column | null; lacks: boolean } {
   const values = useSignal<{ name: string; column: Column } | null>(null);
   const name = colour.value;
+  const lacks = name !== null && name !== SHARED && !has(of, name);
   useEffect(() => {
-    values.value = null;
-    if (name === null || (name !== SHARED && !has(of, name))) return;
+    if (name === null || lacks) return;
     let late = false;
     column(of, name).then(
       (found) => !late && (values.value = { name, column: found }),
@@ -112,18 +123,21 @@ function useTints(of: ViewAnswer, scene: MapScene | null): void {
     return () => {
       late = true;
     };
-  }, [of.id, name]);
+  }, [of.id, name, lacks]);
   const ready = values.value?.name === name ? values.value.column : null;
+  const told = name === null ? undefined : titled(name);
+  const order = name === null ? [] : orderOf(name);
+  const [kept, pointed, onDark] = [mask.value, lit.value, dark.value];
   useEffect(() => {
-    if (!scene) return;
-    const told = name === null ? undefined : titled(name);
-    const painted = { column: ready, told, mask: mask.value, lit: lit.value, dark: dark.value };
-    scene.paint(tintsOf(of.samples, painted), mask.value, dark.value);
-  }, [scene, ready, mask.value, lit.value, dark.value]);
+    if (!scene || (!ready && !lacks && name !== null)) return;
+    const painted = { column: ready, told, order, mask: kept, lit: pointed, dark: onDark };
+    const frame = requestAnimationFrame(() => scene.paint(tintOf(painted), kept, onDark));
+    return () => cancelAnimationFrame(frame);
+  }, [scene, ready, lacks, told?.low, told?.high, kept, pointed, onDark]);
+  return { column: ready, lacks };
 }
 
-function useMarks(of: ViewAnswer, scene: MapScene | null): void {
-  const near = linked(of.id);
+function useMarks(of: ViewAnswer, scene: MapScene | null, near: NeighbourAnswer[]): void {
   const drawnHere = outline.value?.view === of.id ? outline.value.points : null;
   useEffect(() => {
     scene?.mark({
@@ -137,9 +151,6 @@ function useMarks(of: ViewAnswer, scene: MapScene | null): void {
   useEffect(() => {
     if (chosen.value !== null) scene?.reveal(chosen.value);
   }, [scene, chosen.value]);
-  useEffect(() => {
-    if (scene) scene.drawing = drawing.value;
-  }, [scene, drawing.value]);
 }
 
 function onKey(event: KeyboardEvent, scene: MapScene): void {

@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 
 import type { NeighbourAnswer } from "../api/answers";
 import type { Beside } from "../state/chosen";
-import { choose, keyOf, lists, neighbours, NETWORK, other } from "../state/chosen";
+import { compareWith, keyOf, lists, neighbours, NETWORK, other } from "../state/chosen";
 import { pictured } from "../state/session";
 import { Picture } from "./Picture";
 import { Problem } from "./Problem";
@@ -19,8 +19,7 @@ export function Neighbours() {
     <section>
       <h3>Most alike</h3>
       <p class="soft">
-        A click asks why they are alike, a double click goes there. Dotted: not among the first
-        list.
+        A click asks why they are alike. Orange: another label. Dotted: not in the first list.
       </p>
       {lists.value.map((beside, at) => (
         <List key={keyOf(beside)} beside={beside} common={at === 0 ? null : common.value} />
@@ -87,8 +86,7 @@ function Near({ near, beside, common }: NearProps) {
         class="plain"
         aria-label={`Why is ${said} alike?`}
         title={near.name ?? near.text ?? said}
-        onClick={() => (other.value = near.sample)}
-        onDblClick={() => choose(near.sample)}
+        onClick={() => compareWith(near.sample, beside.view)}
       >
         <Picture sample={near.sample} small />
         <span class="value">{similarity(near.similarity)}</span>

@@ -5,7 +5,7 @@ export function Problem({ refusal }: { refusal: Refusal }) {
   return (
     <div class="problem" role="alert">
       <p>{refusal.message}</p>
-      <p>What to do: {refusal.todo}.</p>
+      {refusal.todo !== null && <p>What to do: {refusal.todo}.</p>}
     </div>
   );
 }

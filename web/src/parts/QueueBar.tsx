@@ -1,11 +1,12 @@
 // The open queue as a strip below the map: where in it one is, what comes next.
 import { useEffect, useRef } from "preact/hooks";
 
-import { choose, chosen, queue, queueName, step } from "../state/chosen";
+import { goInQueue, place, queue, queueName, step } from "../state/chosen";
 import { decisions } from "../state/decisions";
 import { about, pictured, titled } from "../state/session";
 import { Icon } from "./Icon";
 import { Picture } from "./Picture";
+import { Problem } from "./Problem";
 import { short, whole } from "./words";
 
 const AROUND = 24; // samples in the strip on each side
@@ -15,12 +16,25 @@ export function QueueBar() {
   const here = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     here.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [chosen.value, queue.value]);
+  }, [place.value, queue.value]);
   if (name === null) return null;
   const told = about.value!.queues.find((one) => one.id === name);
-  const found = queue.value;
-  if (!found) return <section class="strip">Loading the queue …</section>;
-  const at = chosen.value === null ? -1 : found.ids.indexOf(chosen.value);
+  const loaded = queue.value;
+  if (loaded?.state !== "there")
+    return (
+      <section class="strip row head" aria-label={`Queue: ${told?.title ?? name}`}>
+        <div class="grow">
+          {loaded?.state === "refused" ? (
+            <Problem refusal={loaded.refusal} />
+          ) : (
+            "Loading the queue …"
+          )}
+        </div>
+        <CloseQueue />
+      </section>
+    );
+  const found = loaded.value;
+  const at = place.value;
   const from = Math.max(0, at - AROUND);
   const ids = found.ids.slice(from, Math.max(0, at) + AROUND + 1);
   const done = found.ids.filter((id) => decisions.value.has(id)).length;
@@ -38,14 +52,7 @@ export function QueueBar() {
         <button type="button" class="plain" onClick={() => step(1)}>
           next <kbd>n</kbd> <Icon name="right" />
         </button>
-        <button
-          type="button"
-          class="plain"
-          aria-label="Close the queue"
-          onClick={() => (queueName.value = null)}
-        >
-          <Icon name="close" />
-        </button>
+        <CloseQueue />
       </div>
       <ol>
         {ids.map((id, i) => (
@@ -53,19 +60,32 @@ export function QueueBar() {
             <button
               type="button"
               class="plain"
-              ref={id === chosen.value ? here : undefined}
-              aria-current={id === chosen.value}
-              aria-label={`Sample ${id}`}
-              onClick={() => choose(id)}
+              ref={from + i === at ? here : undefined}
+              aria-current={from + i === at}
+              aria-label={`Sample ${id}, ${decisions.value.get(id)?.decision ?? "undecided"}`}
+              onClick={() => goInQueue(from + i)}
             >
               {pictured.value === null ? <b>{id}</b> : <Picture sample={id} small />}
               <span class="value" title={titled(found.column)?.title}>
-                {short(found.values[from + i])}
+                {decisions.value.get(id)?.decision ?? short(found.values[from + i])}
               </span>
             </button>
           </li>
         ))}
       </ol>
     </section>
+  );
+}
+
+function CloseQueue() {
+  return (
+    <button
+      type="button"
+      class="plain"
+      aria-label="Close the queue"
+      onClick={() => (queueName.value = null)}
+    >
+      <Icon name="close" />
+    </button>
   );
 }

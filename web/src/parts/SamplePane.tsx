@@ -1,4 +1,6 @@
 // The right side: everything about the chosen sample.
+import { useRef } from "preact/hooks";
+
 import type { SampleAnswer } from "../api/answers";
 import { choose, chosen, other, sample } from "../state/chosen";
 import { pictured, view } from "../state/session";
@@ -14,21 +16,28 @@ import { Why } from "./Why";
 import { cell, whole } from "./words";
 
 export function SamplePane() {
-  if (chosen.value === null) return <Found />;
   const found = sample.value;
+  const last = useRef<SampleAnswer | null>(null);
+  if (found?.state === "there") last.current = found.value;
+  if (chosen.value === null) return <Found />;
+  // The one before stays until the next is there, so that nothing jumps and focus is kept.
+  const one = found?.state === "refused" ? null : last.current;
+  const late = one?.sample !== chosen.value;
   return (
-    <aside class="sample" aria-label={`Sample ${chosen.value}`}>
+    <aside
+      class={late ? "sample late" : "sample"}
+      aria-label={`Sample ${one?.sample ?? chosen.value}`}
+      aria-busy={late}
+    >
       <div class="row head">
-        <h2>Sample {whole(chosen.value)}</h2>
+        <h2>Sample {whole(one?.sample ?? chosen.value)}</h2>
         <button type="button" class="plain" aria-label="Close" onClick={() => choose(null)}>
           <Icon name="close" />
         </button>
       </div>
-      {found?.state === "loading" && <p class="soft">Loading …</p>}
+      {found?.state === "loading" && <p class="soft">Loading sample {whole(chosen.value)} …</p>}
       {found?.state === "refused" && <Problem refusal={found.refusal} />}
-      {found?.state === "there" && found.value.sample === chosen.value && (
-        <Whole one={found.value} />
-      )}
+      {one && <Whole one={one} />}
     </aside>
   );
 }
@@ -54,8 +63,8 @@ function Whole({ one }: { one: SampleAnswer }) {
 function Labels({ one }: { one: SampleAnswer }) {
   const rows: [string, string | null, string][] = [
     ["label", one.label, ""],
-    ["prediction", one.predicted, one.predicted === one.label ? "" : "differs"],
-    ["proposed", one.proposed, one.proposed === one.label ? "" : "differs"],
+    ["prediction", one.predicted, differs(one.predicted, one.label)],
+    ["proposed", one.proposed, differs(one.proposed, one.label)],
   ];
   return (
     <dl class="labels">
@@ -72,6 +81,10 @@ function Labels({ one }: { one: SampleAnswer }) {
       )}
     </dl>
   );
+}
+
+function differs(said: string | null, label: string | null): string {
+  return label !== null && said !== label ? "differs" : "";
 }
 
 function Probabilities({ one }: { one: SampleAnswer }) {

@@ -1,7 +1,7 @@
 // The left side: colours, what is shown, queues, decisions.
 import { DECIDED } from "../api/columns";
 import { queueName } from "../state/chosen";
-import { colour, lit, wanted } from "../state/colouring";
+import { colour, wanted } from "../state/colouring";
 import { tally, undoable } from "../state/decisions";
 import {
   clearFilters,
@@ -11,6 +11,7 @@ import {
   filtering,
   outline,
   setCondition,
+  state,
   words,
 } from "../state/filters";
 import { about, columnsShown, titled, view } from "../state/session";
@@ -42,7 +43,6 @@ function Colours() {
         id="colour"
         value={colour.value ?? ""}
         onChange={(event) => {
-          lit.value = null;
           wanted.value = event.currentTarget.value;
         }}
       >
@@ -67,7 +67,13 @@ function Shown() {
     <section>
       <h2>Shown</h2>
       <p role="status" id="shown">
-        {filtering.value ? `${whole(count.value)} of ${samples(total)}` : `all ${samples(total)}`}
+        {!filtering.value
+          ? `all ${samples(total)}`
+          : state.value === "ready"
+            ? `${whole(count.value)} of ${samples(total)}`
+            : state.value === "working"
+              ? "Filtering …"
+              : `all ${samples(total)}: the filter failed`}
       </p>
       <ul class="chips">
         {words.value.trim() && (
@@ -92,7 +98,7 @@ function Shown() {
             Clear filters
           </button>
         )}
-        <button type="button" onClick={() => void saveShown()}>
+        <button type="button" disabled={state.value !== "ready"} onClick={() => void saveShown()}>
           <Icon name="save" /> Save these ids
         </button>
       </div>

@@ -32,10 +32,14 @@ function Place({ told, one }: { told: ColumnAnswer; one: SampleAnswer }) {
   const values = useSignal<Float32Array | null>(null);
   const id = view.value!.id;
   useEffect(() => {
+    let late = false;
     column(view.value!, told.name).then(
-      (found) => (values.value = (found as Numbers).values),
-      complain,
+      (found) => !late && (values.value = (found as Numbers).values),
+      (error) => !late && complain(error),
     );
+    return () => {
+      late = true;
+    };
   }, [id, told.name]);
   const value = one.values[told.name];
   const share = one.percentiles[told.name]!;

@@ -2,8 +2,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-import type { SampleAnswer, ViewAnswer } from "../api/answers";
+import type { Brief, ViewAnswer } from "../api/answers";
 import { ask } from "../api/ask";
+import type { Column } from "../api/columns";
 import type { Point } from "../map/geometry";
 import { colour } from "../state/colouring";
 import { titled } from "../state/session";
@@ -12,12 +13,21 @@ import { cell } from "./words";
 
 const WAIT = 60; // milliseconds that the hand rests before anything is asked
 
-export function Tip({ of, sample, at }: { of: ViewAnswer; sample: number; at: Point }) {
-  const found = useSignal<SampleAnswer | null>(null);
+const AWAY = 14; // pixels from the hand
+
+interface Props {
+  of: ViewAnswer;
+  sample: number;
+  at: Point;
+  painted: Column | null; // what the map is coloured by
+}
+
+export function Tip({ of, sample, at, painted }: Props) {
+  const found = useSignal<Brief | null>(null);
   useEffect(() => {
     const stop = new AbortController();
     const wait = window.setTimeout(() => {
-      ask<SampleAnswer>(`/api/views/${of.id}/samples/${sample}`, stop.signal).then(
+      ask<Brief>(`/api/views/${of.id}/samples/${sample}/brief`, stop.signal).then(
         (answer) => (found.value = answer),
         () => undefined, // a click asks again, and says why not
       );
@@ -29,24 +39,33 @@ export function Tip({ of, sample, at }: { of: ViewAnswer; sample: number; at: Po
   }, [of.id, sample]);
   const said = found.value?.sample === sample ? found.value : null;
   const name = colour.value;
+  const value = painted && name !== "label" ? valueOf(painted, sample) : null;
   const place = (element: HTMLElement | null) => {
-    if (!element) return; // styles by script: the policy refuses them in markup
-    element.style.left = `${at[0] + 14}px`;
-    element.style.top = `${at[1] + 14}px`;
+    const room = element?.parentElement;
+    if (!element || !room) return; // styles by script: the policy refuses them in markup
+    const left = Math.min(at[0] + AWAY, room.clientWidth - element.offsetWidth - AWAY);
+    const over = at[1] + AWAY + element.offsetHeight > room.clientHeight;
+    element.style.left = `${Math.max(0, left)}px`;
+    element.style.top = `${over ? at[1] - AWAY - element.offsetHeight : at[1] + AWAY}px`;
   };
   return (
     <div class="tip" ref={place}>
-      <Picture sample={sample} small />
+      {said && <Picture sample={sample} small />}
       <div>
         <b>{said?.label ?? `sample ${sample}`}</b>
         {said?.predicted && said.predicted !== said.label && <span> → {said.predicted}</span>}
         <div class="soft cut">{said?.name ?? said?.text ?? `number ${sample}`}</div>
-        {said && name !== null && name !== "label" && name in said.values && (
+        {value !== null && (
           <div>
-            {titled(name)?.title}: {cell(said.values[name])}
+            {titled(name!)?.title}: {value}
           </div>
         )}
       </div>
     </div>
   );
+}
+
+function valueOf(column: Column, sample: number): string {
+  if (column.kind === "number") return cell(column.values[sample]);
+  return column.names[column.codes[sample]!] ?? "none";
 }

@@ -51,10 +51,11 @@ export function Why({ sample, other: second }: { sample: number; other: number }
           <Heated sample={second} heat={pair?.other_heat ?? null} pictured={withPicture} />
         </div>
       )}
+      {pair?.heat && <p class="soft">Blue places speak for the similarity, orange against it.</p>}
       {found.value?.state === "loading" && <p class="soft">Asking the network …</p>}
       {found.value?.state === "refused" && (
         <p class="soft" role="alert">
-          Not explained: {found.value.refusal.todo}.
+          Not explained: {found.value.refusal.todo ?? found.value.refusal.message}.
         </p>
       )}
       {pair && <Shares shares={pair.shares} />}
@@ -106,7 +107,7 @@ function Heated({ sample, heat, pictured: withPicture }: HeatedProps) {
   }, [heat, dark.value]);
   return (
     <figure class="heated">
-      <div class={withPicture ? "stack" : "stack bare"}>
+      <div class={withPicture ? "stack" : heat?.shape.length === 1 ? "stack line" : "stack bare"}>
         {withPicture && <Picture sample={sample} />}
         {heat && (
           <canvas ref={canvas} role="img" aria-label={`Places of sample ${sample} that count`} />

@@ -1,19 +1,24 @@
 // The address says what is shown: it can be kept, sent, and gone back to.
-import { effect } from "@preact/signals";
+import { batch, effect } from "@preact/signals";
 
 import type { Point } from "../map/geometry";
 import { chosen, other, queueName } from "./chosen";
 import { wanted } from "./colouring";
 import type { Condition } from "./filters";
 import { conditions, outline, words } from "./filters";
-import { shown, views } from "./session";
+import { about, shown, tell, views } from "./session";
 
 const IS = "is."; // is.label=cat&is.label=dog: one of these
 const IN = "in."; // in.density=0.5..2: a range
+const CALM = 250; // milliseconds without a change, before the address follows
 const NOTHING = "\u2205"; // samples without a value
 
-/** Reads the address into the state. */
+/** Reads the address into the state, all of it at once. */
 export function readAddress(): void {
+  batch(readAll);
+}
+
+function readAll(): void {
   const asked = new URLSearchParams(location.search);
   const number = (name: string): number | null => {
     const said = asked.get(name);
@@ -25,7 +30,10 @@ export function readAddress(): void {
   const within = (one: number | null) => (one !== null && one < total ? one : null);
   chosen.value = within(number("sample"));
   other.value = chosen.value === null ? null : within(number("with"));
-  queueName.value = asked.get("queue");
+  const known = about.value?.queues.map((one) => one.id) ?? [];
+  const named = asked.get("queue");
+  queueName.value = named !== null && known.includes(named) ? named : null;
+  if (named !== null && queueName.value === null) tell(`There is no queue “${named}” here.`);
   words.value = asked.get("find") ?? "";
   outline.value = outlineOf(asked.get("outline"));
   conditions.value = conditionsOf(asked);
@@ -34,16 +42,33 @@ export function readAddress(): void {
 /** Writes the state into the address, one step of the history for each sample and queue. */
 export function watchAddress(): void {
   let [lastSample, lastQueue] = [chosen.peek(), queueName.peek()];
+  let later = 0;
+  let reading = false;
   effect(() => {
     const said = addressOf();
     const step = chosen.value !== lastSample || queueName.value !== lastQueue;
     [lastSample, lastQueue] = [chosen.value, queueName.value];
-    const where = said ? `/?${said}` : "/";
-    if (where === location.pathname + location.search) return;
+    clearTimeout(later);
+    if (reading) return;
+    if (step) put(said, true);
+    else later = window.setTimeout(() => put(said, false), CALM);
+  });
+  window.addEventListener("popstate", () => {
+    reading = true;
+    readAddress();
+    reading = false;
+  });
+}
+
+function put(said: string, step: boolean): void {
+  const where = said ? `/?${said}` : "/";
+  if (where === location.pathname + location.search) return;
+  try {
     if (step) history.pushState(null, "", where);
     else history.replaceState(null, "", where);
-  });
-  window.addEventListener("popstate", readAddress);
+  } catch {
+    // browsers refuse many changes in a short time; the next one brings the address up to date
+  }
 }
 
 function addressOf(): string {
@@ -60,7 +85,7 @@ function addressOf(): string {
     else said.set(IN + name, `${condition.low ?? ""}..${condition.high ?? ""}`);
   }
   if (outline.value) {
-    const points = outline.value.points.flat().map((v) => Number(v.toPrecision(5)));
+    const points = outline.value.points.flat().map((v) => Number(v.toPrecision(9)));
     said.set("outline", `${outline.value.view}:${points.join(",")}`);
   }
   return said.toString();

@@ -1,16 +1,19 @@
 // The sample that is looked at, the one it is compared with, and the queue it was taken from.
-import { computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 
 import type { NeighbourAnswer, QueueIds, SampleAnswer } from "../api/answers";
 import type { Refusal } from "../api/ask";
 import { ask, refusal } from "../api/ask";
-import { about, complain, tell, view, views } from "./session";
+import { mask } from "./filters";
+import { shown, tell, view, views } from "./session";
 
 export const chosen = signal<number | null>(null);
 /** The sample asked about together with the chosen one: why are they alike? */
 export const other = signal<number | null>(null);
 export const queueName = signal<string | null>(null);
-export const queue = signal<QueueIds | null>(null);
+export const queue = signal<Loaded<QueueIds> | null>(null);
+/** Where in the queue one is, also while looking at a neighbour; −1: not begun. */
+export const place = signal(-1);
 
 /** What is asked for and not yet there, there, or refused. */
 export type Loaded<T> = { state: "loading" } | { state: "there"; value: T } | Refused;
@@ -54,8 +57,27 @@ export function linked(viewId: number): NeighbourAnswer[] {
 }
 
 export function choose(one: number | null): void {
-  if (one !== chosen.value) other.value = null;
-  chosen.value = one;
+  batch(() => {
+    if (one !== chosen.value) other.value = null;
+    chosen.value = one;
+  });
+}
+
+/** Asks why the chosen sample and another one are alike, in the eyes of a view's network. */
+export function compareWith(one: number, viewId: number): void {
+  batch(() => {
+    shown.value = viewId;
+    other.value = one;
+  });
+}
+
+/** Whether a sample is the one at the place in the queue, and not one looked at beside it. */
+export function atPlace(one: number): boolean {
+  return idsOf(queue.value)[place.value] === one;
+}
+
+function idsOf(found: Loaded<QueueIds> | null): readonly number[] {
+  return found?.state === "there" ? found.value.ids : [];
 }
 
 const NEIGHBOURS = 12;
@@ -87,20 +109,19 @@ export function watchChosen(): void {
     return () => stop.abort();
   });
   effect(() => {
-    const name = queueName.value;
-    const listed = about.value !== null;
+    const [name, on] = [queueName.value, view.value];
     queue.value = null;
-    if (name === null || !listed) return;
+    place.value = -1;
+    if (name === null || !on) return;
     const stop = new AbortController();
-    ask<QueueIds>(`/api/queues/${name}?view=${view.peek()?.id ?? 0}`, stop.signal).then(
-      (found) => {
-        queue.value = found;
-        if (chosen.peek() === null) choose(found.ids[0] ?? null);
-      },
-      (error) => {
-        if (!stop.signal.aborted) complain(error);
-      },
-    );
+    const path = `/api/queues/${encodeURIComponent(name)}?view=${on.id}`;
+    follow(path, stop, (found: Loaded<QueueIds>) => {
+      queue.value = found;
+      if (found.state !== "there") return;
+      const now = chosen.peek();
+      if (now === null) goInQueue(0);
+      else place.value = found.value.ids.indexOf(now);
+    });
     return () => stop.abort();
   });
 }
@@ -119,18 +140,26 @@ export function follow<T>(path: string, stop: AbortController, set: (l: Loaded<T
   stop.signal.addEventListener("abort", () => clearTimeout(soon));
 }
 
-/** Steps through the open queue, or through all samples where none is open. */
+/** The sample at a place of the open queue. */
+export function goInQueue(at: number): void {
+  const one = idsOf(queue.value)[at];
+  if (one === undefined) return;
+  place.value = at;
+  choose(one);
+}
+
+/** Steps through the open queue, from where one was in it; without one through what is shown. */
 export function step(by: 1 | -1): void {
-  const ids = queue.value?.ids;
+  const ids = idsOf(queue.value);
   const now = chosen.value;
-  if (ids) {
-    const at = now === null ? -1 : ids.indexOf(now);
-    const next = ids[at < 0 ? 0 : at + by];
-    if (next === undefined) tell(by > 0 ? "End of the queue." : "Start of the queue.");
-    else choose(next);
+  if (queueName.value !== null) {
+    if (ids[place.value + by] !== undefined) goInQueue(place.value + by);
+    else if (ids.length) tell(by > 0 ? "End of the queue." : "Start of the queue.");
     return;
   }
   const total = view.value?.samples ?? 0;
-  const next = now === null ? 0 : now + by;
+  let next = now === null ? (by > 0 ? 0 : total - 1) : now + by;
+  while (next >= 0 && next < total && mask.value?.[next] === 0) next += by;
   if (next >= 0 && next < total) choose(next);
+  else tell("No further sample is shown.");
 }

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 
 import type { ViewAnswer } from "../api/answers";
-import { columnsShown } from "./session";
+import { columnsShown, views } from "./session";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -16,8 +16,8 @@ export const dark = computed(
 );
 /** Asked for by the person or the address; null: what fits the data best. */
 export const wanted = signal<string | null>(null);
-/** The category pointed at in the legend. */
-export const lit = signal<number | null>(null);
+/** The category pointed at in the legend; null: samples without one; undefined: nothing. */
+export const lit = signal<string | null | undefined>(undefined);
 /** Whether the dragging hand moves the map or draws an outline. */
 export const drawing = signal(false);
 
@@ -28,6 +28,19 @@ export const colour = computed<string | null>(() => {
   if (wanted.value !== null && names.includes(wanted.value)) return wanted.value;
   return BEST.find((name) => names.includes(name)) ?? names[0] ?? null;
 });
+
+const LABELS = ["label", "planted_label", "predicted", "proposed_label"];
+const natural = new Intl.Collator("en", { numeric: true });
+
+/** All categories of a column in both views, and of all columns of labels: one order, one colour. */
+export function orderOf(name: string): string[] {
+  const together = LABELS.includes(name) ? LABELS : [name];
+  const found = new Set<string>();
+  for (const one of views.value)
+    for (const c of one.columns)
+      if (together.includes(c.name)) for (const category of c.categories ?? []) found.add(category);
+  return [...found].sort(natural.compare);
+}
 
 export function has(view: ViewAnswer, name: string): boolean {
   return view.columns.some((c) => c.name === name && c.kind !== "text");

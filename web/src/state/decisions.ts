@@ -54,6 +54,7 @@ export async function undo(): Promise<number | null> {
 type Said = string | ((done: Written) => string);
 
 async function change(method: string, path: string, said: Said, body?: unknown): Promise<boolean> {
+  if (writing.peek()) return false; // one after the other
   writing.value = true;
   try {
     const done = await write<Written>(method, path, about.value?.token ?? "", body);

@@ -34,9 +34,8 @@ export function tell(text: string): void {
 }
 
 export function complain(error: unknown): void {
-  const said = refusal(error);
   clearTimeout(noteTimer);
-  note.value = { text: `${said.message} What to do: ${said.todo}.`, error: true };
+  note.value = { text: refusal(error).whole, error: true };
 }
 
 /** Columns that can colour the map or filter it, those of comparing among them. */
