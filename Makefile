@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_OP
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint web web-check format check clean
+.PHONY: help demo test lint peers web web-check format check clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+peers: $(VENV)/.dev  ## environments for the packages that benchmarks/peers.py compares with, some GB
+	$(BIN)/python benchmarks/peers.py --install
 
 web: $(VENV)/.dev  ## build the page of the explorer from web/ into the package
 	$(BIN)/python web/build.py
