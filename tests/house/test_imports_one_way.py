@@ -26,7 +26,7 @@ FLOORS: list[set[str]] = [
     {"run"},
     {"report"},
     {"explorer"},
-    {"demo", "exports"},
+    {"demo", "exports", "alignment"},
     {"cli"},
     {"__main__"},
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kinsight.cli import options, stores
+from kinsight.cli.alignment import align_command, alignment_command
 from kinsight.cli.decisions import decisions_command
 from kinsight.cli.ending import ending
 from kinsight.cli.explore import explore_command
@@ -144,6 +145,8 @@ def _kept(out: Path) -> str:
 app.command("explore", hidden=True)(explore_command)  # until its page is there
 app.command("decisions")(decisions_command)
 app.command("export")(export_command)
+app.command("align")(align_command)
+app.command("alignment")(alignment_command)
 app.command("sketch")(sketch_command)
 for name, command in stores.COMMANDS.items():
     app.command(name)(command)
