@@ -31,7 +31,7 @@ class Runs:
     """The runs of a report by group and arm, paired by seed."""
 
     def __init__(self, report: dict):
-        self.sizes = report["sizes"]
+        self.sizes, self.costs = report["sizes"], report["costs"]
         self.found: dict[tuple[str, str], dict[str, dict]] = {}
         for name, run in report["cells"].items():
             group, arm, seed = name.split("/")

@@ -56,8 +56,8 @@ the other logits (mask +1 and −1/(C−1) on log-probabilities is the same): \
 - *Mean over pairs*: every pair's own k_C. *Mean gradients*: one k_C a step, of the mean gradient \
 of the first pictures with that of the second; the original's form for batches.
 - *Moved at random*: rotations within ±15° and shifts within ±2 pixels, in place of the pictures; \
-*copies besides*: the pictures and a moved copy of each. *Three pairs a step* is what the \
-cost of the term would buy otherwise, roughly.
+*copies besides*: the pictures and a moved copy of each. *Three pairs a step*: more pictures \
+in place of the term. With sixteen pairs, training ends at step {last_sixteen}.
 - Validation: {validation} test pictures, drawn by the seed. λ, the learning rate and the steps \
 are those of the original or given in advance; none was tuned, for no arm.
 - Runs: {counts}.
@@ -90,6 +90,7 @@ def write_page(report: dict, page: Path, image: Path, results: Path) -> str:
         data={"mnist": "MNIST", "digits": "scikit-learn's digits"}[report["sizes"]["data"]],
         tables="".join(_table(runs, group) for group in GROUPS if runs.arms(group)),
         wilcoxon=_wilcoxon(runs),
+        last_sixteen=report["sizes"]["last_sixteen"],
         probes=report["probes"],
         looks="".join(_looks(runs, group) for group in GROUPS if runs.arms(group)),
         meaning=_meaning(runs),
@@ -146,12 +147,11 @@ def _for_the_cost(runs: Runs) -> list[str]:
     if not {"three pairs", "apart 1"} <= set(runs.arms("one")):
         return []
     both = runs.against("one", "apart 1", 40, "three pairs")
+    cost = {arm: runs.costs["one"][arm] for arm in ("apart 1", "three pairs")}
     return [
-        "The same processor time spent on three pairs a step and no term is worth more: +1 k_C is "
-        f"{both.mean:+.1f} points ({both.low:+.1f} to {both.high:+.1f}) from it at step 40."
-        if both.high < 0
-        else f"+1 k_C against three pairs a step without a term: {both.mean:+.1f} points "
-        f"({both.low:+.1f} to {both.high:+.1f}) at step 40."
+        f"+1 k_C, a step of {cost['apart 1']} plain steps, against three pairs a step without a "
+        f"term, {cost['three pairs']} plain steps: {both.mean:+.1f} points ({both.low:+.1f} to "
+        f"{both.high:+.1f}, {both.count} seeds) at step 40."
     ]
 
 
@@ -271,6 +271,6 @@ def _less(runs: Runs) -> str:
         return ""
     return (
         f"- Fewer seeds than intended, for want of processor time: {', '.join(short)}. Their "
-        "differences from plain are taken over the seeds that both have; the same command adds "
-        "the rest.\n"
+        "differences from plain are taken over the seeds that both have, their means are of other "
+        "seeds than those of plain; read the differences. The same command adds the rest.\n"
     )
