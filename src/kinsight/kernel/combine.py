@@ -5,27 +5,28 @@ from torch import Tensor
 
 from kinsight.kernel.rotation import best_trace
 from kinsight.kernel.stream import Held
-from kinsight.kernel.whitening import JOINED
-from kinsight.tangent.blocks import Block, Joined
+from kinsight.tangent.blocks import Affine, Block, Joined
 
 
 def _blocks(ours: Held, theirs: Held) -> list[tuple[Block, Block]]:
     """Matching blocks; a parameter that one side does not use has gradient zero there."""
     left, right = ours.features.blocks, theirs.features.blocks
-    if _joined_names(left) != _joined_names(right):  # routed by data: other parameters are at work
+    if _together(left) != _together(right):  # routed by data: other parameters are at work
         left, right = _apart(left), _apart(right)
     return [(left[name], right[name]) for name in left if name in right]
 
 
-def _joined_names(blocks: dict[str, Block]) -> tuple[str, ...]:
-    joined = blocks.get(JOINED)
-    return joined.names if isinstance(joined, Joined) else ()
+def _together(blocks: dict[str, Block]) -> list[tuple[str, ...]]:
+    """Names of parameters that stand in one block."""
+    return [block.names for block in blocks.values() if isinstance(block, Joined | Affine)]
 
 
 def _apart(blocks: dict[str, Block]) -> dict[str, Block]:
-    joined = blocks.get(JOINED)
-    parts = joined.parts() if isinstance(joined, Joined) else {}
-    return {**{name: block for name, block in blocks.items() if name != JOINED}, **parts}
+    """A block for every parameter."""
+    result: dict[str, Block] = {}
+    for name, block in blocks.items():
+        result |= block.parts() if isinstance(block, Joined | Affine) else {name: block}
+    return result
 
 
 def _unfit(values: Tensor, ours: Held, theirs: Held) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kinsight.tangent.blocks import Block, Dense, Joined
+from kinsight.tangent.blocks import Block, Dense, Joined, with_biases
 from kinsight.tangent.features import Features
 
 Normalization = Literal["whitened", "trace"] | None
@@ -111,8 +111,12 @@ def _dtype(features: Features) -> torch.dtype:
 
 
 def settled(features: Features, pairs: int) -> Features:
-    """Blocks in the form cheapest for ``pairs`` products a sample; dense ones joined into one."""
+    """Blocks in the form cheapest for ``pairs`` products a sample; dense ones joined into one.
+
+    A weight that is kept factored takes its bias along.
+    """
     blocks = {name: block.settled(pairs) for name, block in features.blocks.items()}
+    blocks = with_biases(blocks)
     dense = {name: block for name, block in blocks.items() if isinstance(block, Dense)}
     rest: dict[str, Block] = {n: b for n, b in blocks.items() if n not in dense}
     if dense:

@@ -1,6 +1,7 @@
 """The forms in which a parameter's share of J is held: dense, outer products, rows, patches."""
 
 from kinsight.tangent.blocks.addition import add_up
+from kinsight.tangent.blocks.affine import Affine, with_biases
 from kinsight.tangent.blocks.base import Block
 from kinsight.tangent.blocks.convolution import Convolution, Geometry, patches
 from kinsight.tangent.blocks.dense import Dense, Joined
@@ -9,6 +10,7 @@ from kinsight.tangent.blocks.rows import Rows
 from kinsight.tangent.blocks.taps import Taps
 
 __all__ = [
+    "Affine",
     "Block",
     "Convolution",
     "Dense",
@@ -19,4 +21,5 @@ __all__ = [
     "Taps",
     "add_up",
     "patches",
+    "with_biases",
 ]

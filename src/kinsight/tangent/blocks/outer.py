@@ -106,7 +106,8 @@ class Outer(Block):
             ours, theirs = self.right[:, :, g], other.right[:, :, g]
             b = outer_pairs(ours, theirs)  # (B, D, T, C, E, S)
             if a.shape[2:] == (1, 1):
-                total = total + a[:, None, :, None, 0, 0] * b[:, :, 0, :, :, 0]  # (B, D, C, E)
+                part = b[:, :, 0, :, :, 0].mul_(a[:, None, :, None, 0, 0])  # (B, D, C, E)
+                total = part if isinstance(total, float) else total + part
             else:
                 total = total + torch.einsum("bcts,bdtces->bdce", a, b)
         return torch.as_tensor(total).permute(0, 2, 1, 3)
