@@ -21,6 +21,7 @@ help:  ## list the commands
 demo: $(VENV)/.runtime  ## install, train a small network on real images, write the report
 	$(BIN)/kinsight demo --out $(DEMO)
 	@echo "Open the report: $(abspath $(DEMO))/report.html"
+	@echo "Look around:     $(BIN)/kinsight explore $(DEMO)"
 
 test: $(VENV)/.dev  ## all tests and the examples in the documentation
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST_OPTIONS)
@@ -62,7 +63,7 @@ $(VENV)/.created:
 
 $(VENV)/.runtime: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing kinsight and what it needs, once (some minutes, mostly torch) ..."
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[explore]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

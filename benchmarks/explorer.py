@@ -36,12 +36,25 @@ SOFTWARE = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftsha
 CLICKS = 12
 # Time from the start of the navigation to the first content, and to the map with all its points.
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+# What the machine needs for a canvas of the map's size that is only cleared.
+CLEARED = """async ([width, height]) => {
+  const canvas = document.body.appendChild(document.createElement('canvas')), times = [];
+  canvas.width = width; canvas.height = height;
+  const gl = canvas.getContext('webgl2', {antialias: false});
+  for (let i = 0; i < 40; i++) {
+    gl.clearColor(i % 2, 0.5, 0.5, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    await new Promise(requestAnimationFrame);
+    times.push(performance.now());
+  }
+  return times.slice(1).map((t, i) => t - times[i]);
+}"""
 MOVED = """async () => {
   const map = document.querySelector('canvas.over'), times = [];
   map.focus();
   for (let i = 0; i < 40; i++) {
     map.dispatchEvent(new KeyboardEvent('keydown',
-      {key: i % 2 ? 'ArrowLeft' : 'ArrowRight', bubbles: true}));
+      {key: i % 2 ? 'ArrowLeft' : 'ArrowRight', bubbles: true, cancelable: true}));
     await new Promise(requestAnimationFrame);
     times.push(performance.now());
   }
@@ -108,6 +121,9 @@ def measured(browser: Any, place: Path, samples: int) -> dict[str, Any]:
         clicks = clicked(page, samples)
         frames = page.evaluate(MOVED)
         shown = page.locator(".map .caption").inner_text()
+        box = page.locator("canvas.over").bounding_box()
+        page.goto("about:blank")
+        bare = page.evaluate(CLEARED, [box["width"], box["height"]])
         page.close()
     found = re.search(r"([\d,]+) while it moves", shown)
     return {
@@ -118,6 +134,7 @@ def measured(browser: Any, place: Path, samples: int) -> dict[str, Any]:
         "frame while moving, ms": {
             "median": float(np.median(frames[10:])), "most": max(frames[10:]),
         },
+        "frame of an empty canvas, ms": float(np.median(bare[10:])),
         "points while moving": int(found[1].replace(",", "")) if found else samples,
     }  # fmt: skip
 

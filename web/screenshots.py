@@ -49,13 +49,12 @@ def serving(*folders: Path) -> Iterator[str]:
 
 
 def picture(browser: Any, address: str, out: Path, scheme: str = "light") -> None:
-    """The page at an address, in 256 colours."""
+    """The page at an address."""
     page = browser.new_page(viewport=SIZE, color_scheme=scheme)
     page.goto(address)
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(SETTLED)
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shot.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(out, optimize=True)
     page.close()
 
 
@@ -75,7 +74,7 @@ def main(out: Path) -> None:
             kept = "colour=density&in.density=..330"
             picture(browser, f"{address}?{kept}", out / "explorer_density.png", "dark")
         with serving(first, second) as address:
-            picture(browser, f"{address}?colour=shared&queue=changed", out / "explorer_two.png")
+            picture(browser, f"{address}?colour=@shared&queue=changed", out / "explorer_two.png")
 
 
 if __name__ == "__main__":

@@ -157,6 +157,17 @@ def test_real_valued_labels_are_judged_and_averaged(tmp_path: Path) -> None:
     assert all(text.startswith("explanations") for text in found.record["left_out"])
 
 
+def test_uncertainty_of_several_outputs_is_that_of_traces(tmp_path: Path) -> None:
+    found = analyze(subject(normalization="trace"), tmp_path / "traces")
+    inner = ks.TangentKernel(network().double()).inner(inputs().double())
+    expected = inner.diagonal() / inner.abs().sum(1)
+    values = torch.tensor(found.table("samples")["uncertainty"].to_pylist())
+    torch.testing.assert_close(values.double(), expected, rtol=1e-4, atol=0)
+    whitened = analyze(subject(normalization="whitened"), tmp_path / "whitened")
+    assert "uncertainty" not in whitened.table("samples").column_names
+    assert any("uncertainty" in text for text in whitened.record["left_out"])
+
+
 def test_what_cannot_be_averaged_is_said(tmp_path: Path) -> None:
     found = analyze(replace(subject(), labels=torch.rand(COUNT)), tmp_path)
     assert "denoising_factor" not in found.table("samples").column_names

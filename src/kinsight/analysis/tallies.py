@@ -182,6 +182,8 @@ class _CentredPage(Page):
 class Influence(Tally):
     """``influence`` = Σ_j |k_ij| ‖g_j‖ / ‖g_i‖ = Σ_j |k_N(x_i, x_j)|, itself included: (B,).
 
+    For several outputs compared by traces: Σ_j |Tr K(x_i, x_j)| / Tr K(x_i, x_i).
+
     Args:
         norms: (N,) ‖g‖ of all samples.
     """

@@ -37,7 +37,7 @@ KNOWN = {
     ),
     "uncertainty": Known(
         "uncertainty", "uncertainty",
-        "1 over the sum of influences: how little the other samples decide this answer.",
+        "1 over the sum of influences: how little the other samples hold this answer.",
     ),
     "fit_count": Known("neighbours for the label", "fit", "Soft count of samples that decide it."),
     "fit_spread": Known(

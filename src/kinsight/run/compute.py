@@ -81,7 +81,7 @@ def _tallies(source: ExactSource, targets: Targets | None, k: int) -> list[Tally
         Nearest(k),
         Counts(soft=True, thresholds=THRESHOLDS, powers=(POWER,)),
     ]
-    if source.dimension == 1:
+    if source.dimension == 1 or source.normalization == "trace":
         tallies.append(Influence(source.norms()))
     if targets is not None:
         tallies.append(Spread(targets, fitting.POWER))

@@ -107,7 +107,7 @@ def _left_out(found: Found) -> list[str]:
             f"{MOST_DENOISED:,} samples"
         )
     if "influence" not in found.columns:
-        said.append("uncertainty: more than one output; ks.uncertainty computes it")
+        said.append("uncertainty: several outputs and whitened; ks.uncertainty computes it")
     if found.outputs.shape[1] > MOST_OUTPUTS:
         said.append(f"the column output: {found.outputs.shape[1]:,} numbers a sample")
     return said

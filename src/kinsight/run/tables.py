@@ -31,7 +31,8 @@ def samples_table(found: Found, shown: Mapping[str, pa.Array]) -> pa.Table:
     Columns: ``sample`` (position), ``name``, ``text``, ``label``, ``predicted``, ``output``
     (D numbers), ``norm`` √Tr K(x,x), ``rank`` of K(x,x), ``set_apart`` (gradient not finite),
     ``density`` (soft count, itself included), ``count_0.5`` … (hard counts),
-    ``density_power_4`` (Σ max(k, 0)⁴), ``uncertainty`` (1/Σ|k_N|; one output),
+    ``density_power_4`` (Σ max(k, 0)⁴), ``uncertainty`` (1/Σ|k_N|; of several outputs the traces,
+    1/Σ|Tr K(x,x_j)|/Tr K(x,x), where these are compared),
     ``fit_count``, ``fit_spread``, ``fit`` (the regime), ``suspect_score`` in [0, 1],
     ``suspect_rank`` (0 = most suspected), ``contradicted`` (another label is proposed),
     ``proposed_label``, ``proposed_support``; for real

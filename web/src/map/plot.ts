@@ -58,7 +58,7 @@ const FRAGMENT = `
     }
     pixel = vec4(colour * alpha, alpha);
   }`;
-const FEWEST = 20_000; // points while moving
+const FEWEST = 25_000; // points while moving
 const SLOW = 45; // milliseconds a frame
 const FAST = 25;
 const REST = 160; // milliseconds without movement

@@ -38,6 +38,7 @@ export class MapScene {
   private mask: Uint8Array | null = null;
   private marked: Marked = { chosen: null, other: null, near: [], outline: null, dark: false };
   private hovered: number | null = null;
+  private cleared = false;
   private path: Point[] = [];
 
   constructor(
@@ -143,6 +144,16 @@ export class MapScene {
   }
 
   private overlay(): void {
+    const { chosen, other, near, outline } = this.marked;
+    const empty =
+      chosen === null &&
+      other === null &&
+      this.hovered === null &&
+      !near.length &&
+      !outline &&
+      !this.path.length;
+    if (empty && this.cleared) return; // a map that moves is drawn once a frame, not twice
+    this.cleared = empty;
     draw(this.over, {
       ...this.marked,
       frame: this.frame,
