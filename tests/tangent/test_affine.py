@@ -1,4 +1,4 @@
-"""A weight and its bias in one block: only where a sample uses both once, and equal to both apart."""
+"""A weight and its bias in one block: where a sample uses both once, and equal to both apart."""
 
 import pytest
 import torch

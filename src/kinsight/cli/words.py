@@ -118,7 +118,9 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _costs(found: Diagnosis) -> list[str]:
+    products = found.coverage.seconds / 256 * found.samples * (found.samples + 1) / 2
     lines = [f"analyze will take about {_cost_text(found.cost)}"]
+    lines.append(f"of that, all inner products: {_duration(products)}, by counting operations")
     if found.cheaper is not None:
         lines.append(f"with --output own-class  {_cost_text(found.cheaper)}")
     lines.append("(extrapolated from at most 256 samples, on this machine as busy as it is now)")

@@ -26,7 +26,9 @@ from kinsight.tangent.blocks import Block, Dense, Taps
 from kinsight.tangent.capture import Capture
 from kinsight.tangent.coverage import Coverage, CoverageRow
 from kinsight.tangent.features import Features
+from kinsight.tangent.forecast import NOTHING, Way, forecast
 from kinsight.tangent.independence import check_gradients
+from kinsight.tangent.rates import rates_of
 
 _FEW = 8  # samples among which two with a finite output are sought
 _PAIRS = 256  # inner products a sample takes part in, for choosing a block's form
@@ -63,6 +65,7 @@ class Engine:
         self._asked = batch_size
         self._size: int | None = batch_size
         self._bytes: dict[str, int] = {}
+        self._ways: dict[str, Way] = {}
         self._outputs: int | None = None
         self._told_fallback = False
         self._checked = False
@@ -111,6 +114,7 @@ class Engine:
         refuse_oversize("the weights' directions", (d, _widest(self)), itemsize, self.budget)
         features = self.features(batch)
         self._bytes = {n: b.bytes // batch_length(batch) for n, b in features.blocks.items()}
+        self._ways = {name: forecast(b, _PAIRS) for name, b in features.blocks.items()}
         if self._asked is None:
             largest = max(features.bytes, settled(features, _PAIRS).bytes)
             per_sample = largest // batch_length(batch)
@@ -234,12 +238,13 @@ class Engine:
 
     def coverage(self) -> Coverage:
         """What the last capture did to every parameter."""
-        selection = self.function.selection
+        selection, rates = self.function.selection, rates_of(self.function.device)
         rows = []
         for name, parameter in selection.chosen.items():
             treatment = self.capture.treatment.get(name)
             operators = treatment.operators if treatment else {}
             slow = [operator for operator, by_rule in operators.items() if not by_rule]
+            way = self._ways.get(name, NOTHING)
             rows.append(
                 CoverageRow(
                     name=name,
@@ -250,6 +255,9 @@ class Engine:
                     reason=f"no rule for {', '.join(slow)} in this form" if slow else "",
                     bytes=self._bytes.get(name, 0),
                     metric=self.metric.treatment(name),
+                    way=way.name,
+                    operations=way.operations,
+                    seconds=rates.seconds(way.operations, way.moved),
                 )
             )
         return Coverage(tuple(rows), selection.frozen, selection.excluded, self.metric.nbytes)
