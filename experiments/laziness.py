@@ -58,8 +58,8 @@ FULL = Sizes(
 )  # fmt: skip
 QUICK = Sizes(
     train=96, test=300, probes=32, steps=64, batch=16,
-    widths=(64, 256, 1024), most_standard=256, width_seeds=2,
-    rates=(0.05, 0.2), batches=(8, 64), flipped=(0.2,), most_steps=3000, flat_seeds=2,
+    widths=(64, 256, 1024), most_standard=256, width_seeds=3,
+    rates=(0.03, 0.05, 0.1, 0.2), batches=(8, 64), flipped=(0.2,), most_steps=3000, flat_seeds=4,
 )  # fmt: skip
 
 

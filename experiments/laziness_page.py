@@ -81,7 +81,10 @@ learning rate serves every width. Adam up to width {most_standard}.
 
 ```console
 $ pip install -c constraints.txt -e '.[experiments]'
-$ python experiments/laziness.py                       # digits, two minutes
+$ python experiments/laziness.py                       # digits, a minute: drift as here; \
+on digits curvature tells nothing of the gap
+$ python experiments/laziness.py --data FOLDER         # two minutes: both as here, with fewer \
+widths and no clean labels
 $ python experiments/laziness.py --data FOLDER --full  # {minutes} minutes of one core
 ```
 
