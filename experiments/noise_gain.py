@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import smoothers
 from noise_gain_page import figure, page
 from pages import environment, write
+from recipes import Recipe, perceptron, train
 from tables import load
-from training import Recipe, perceptron, train
 
 import kinsight as ks
 

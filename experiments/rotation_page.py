@@ -58,8 +58,8 @@ initialisation, batches and angles for all arms.
 `ks.losses.InvarianceLoss(model, turn, step=1e-2, weight=λ, \
 output=ks.outputs.OwnClass("batch"))` on the same batch. *Both*: the term at the turned pictures.
 - Tested on {test:,} test pictures, similarity on the first {asked}. The two weights were \
-tried on one seed and 1,000 test pictures first, and then kept. Equal steps, not equal time: augmentation is nearly free, and more \
-steps in the time of the term were not tried.
+tried on one seed and 1,000 test pictures first, and then kept. Equal steps, not equal time: \
+augmentation is nearly free, and more steps in the time of the term were not tried.
 
 ## To repeat it
 

@@ -4,8 +4,8 @@ import itertools
 from dataclasses import dataclass
 
 import torch
+from recipes import Recipe, Snapshot, rescaled
 from torch import Tensor, nn
-from training import Recipe, Snapshot, rescaled
 
 import kinsight as ks
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pages import environment, write
+from recipes import Recipe, perceptron, train
 from scores import NAMES, conformal_factor, rank_correlation, scores, thirds
 from tables import NAMES as TABLES
 from tables import Table, load
-from training import Recipe, perceptron, train
 from uncertainty_page import figure, page
 
 MEMBERS = 5
