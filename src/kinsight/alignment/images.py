@@ -1,9 +1,10 @@
 """Images of any kind as (3, H, W) in [0, 1]: 8 and 16 bits, grey, alpha, GeoTIFF with its place."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from affine import Affine  # pyright: ignore[reportMissingImports]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_TIFF = (".tif", ".tiff")
 _SIDE = 30_000  # pixels; larger ones are cut into tiles by who made them
 _PARTS = (0.01, 0.99)  # of the values of 16 bits, stretched to [0, 1]
 
@@ -49,7 +51,7 @@ def read_image(path: str | Path) -> ReadImage:
         MissingExtraError: a GeoTIFF without rasterio.
     """
     path = Path(path)
-    if path.suffix.lower() in (".tif", ".tiff"):
+    if path.suffix.lower() in _TIFF:
         return _read_tiff(path)
     pixels = _read_plain(path)
     image, repairs = _three_colours(pixels)
@@ -71,14 +73,7 @@ def _read_plain(path: Path) -> np.ndarray:
 
 
 def _read_tiff(path: Path) -> ReadImage:
-    rasterio = _rasterio()
-    try:
-        with rasterio.open(path) as source:
-            if max(source.width, source.height) > _SIDE:
-                raise DataError(f"{path}: expected at most {_SIDE} pixels a side; cut it in tiles")
-            pixels, forth, crs = source.read(), source.transform, source.crs
-    except rasterio.errors.RasterioError as error:
-        raise DataError(f"{path}: expected a GeoTIFF, got: {error}") from error
+    pixels, forth, crs = _read_bands(path)
     image, repairs = _three_colours(pixels)
     if crs is None:
         return ReadImage(image, repairs)
@@ -87,6 +82,23 @@ def _read_tiff(path: Path) -> ReadImage:
         image, repairs, crs.to_string(),
         lambda points: _through(back, points), lambda points: _through(forth, points),
     )  # fmt: skip
+
+
+def _read_bands(path: Path) -> tuple[np.ndarray, "Affine", Any]:
+    """Bands (C, H, W), from pixels to coordinates, and the coordinate system or None."""
+    rasterio = with_rasterio("GeoTIFF images are read")
+    try:
+        with warnings.catch_warnings():
+            # A TIFF without a place is a plain image.
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path) as source:
+                if max(source.width, source.height) > _SIDE:
+                    raise DataError(
+                        f"{path}: expected at most {_SIDE} pixels a side; cut it in tiles"
+                    )
+                return source.read(), source.transform, source.crs
+    except rasterio.errors.RasterioError as error:
+        raise DataError(f"{path}: expected a GeoTIFF, got: {error}") from error
 
 
 def _three_colours(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -119,13 +131,32 @@ def _through(transform: "Affine", points: np.ndarray) -> np.ndarray:
     return np.stack([across, transform.d * x + transform.e * y + transform.f], 1)
 
 
-def _rasterio() -> "ModuleType":
+def read_pixels(path: Path) -> np.ndarray:
+    """The bands of an image file as they are: (C, H, W).
+
+    Raises:
+        DataError, MissingExtraError: as ``read_image``.
+    """
+    if path.suffix.lower() in _TIFF:
+        return _read_bands(path)[0]
+    return _read_plain(path)
+
+
+def with_rasterio(what: str) -> "ModuleType":
+    """The package rasterio.
+
+    Args:
+        what: needs it, the beginning of a sentence.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         import rasterio  # pyright: ignore[reportMissingImports]
         import rasterio.errors  # pyright: ignore[reportMissingImports]
+        import rasterio.features  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError(
-            "GeoTIFF images are read with rasterio, which is not installed; "
-            "pip install 'kinsight[maps]'"
+            f"{what} with rasterio, which is not installed; pip install 'kinsight[maps]'"
         ) from error
     return rasterio

@@ -16,7 +16,7 @@ _GROUPS = 4
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """How large the network is; the default has about 120 thousand parameters.
+    """How large the network is; the default has 95,078 parameters.
 
     Args:
         image, polygon, trunk: channels at 1/2, 1/4 and 1/8 of the resolution, multiples of four.

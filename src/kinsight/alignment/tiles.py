@@ -8,6 +8,7 @@ import numpy as np
 
 from kinsight.alignment.geojson import PolygonFile, mapped, read_geojson
 from kinsight.alignment.images import SUFFIXES, ReadImage, read_image
+from kinsight.alignment.masks import layout_of, read_mask
 from kinsight.alignment.scenes import Scene
 from kinsight.errors import DataError
 
@@ -33,7 +34,10 @@ class Tiles:
 
 
 def read_folder(folder: str | Path) -> Tiles:
-    """Every image of a folder with the GeoJSON file of the same name.
+    """Every image of a folder with the GeoJSON file of the same name, or its mask.
+
+    Masks are looked for where the folder has ``images`` and ``gt`` (Inria Aerial Image Labeling)
+    or ``sat`` and ``map`` (Massachusetts Buildings) in it; their files bear the same name.
 
     Polygons are in pixels where the image has no coordinate system (PNG, JPEG, plain TIFF), else in
     the system of the image, or in longitude and latitude, which a GeoJSON file without ``crs``
@@ -46,10 +50,13 @@ def read_folder(folder: str | Path) -> Tiles:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images with GeoJSON files, got none")
+    apart = layout_of(folder)
+    if apart is not None:
+        return _with_masks(*apart)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
     maps = [path for path in files if path.suffix.lower() in _MAPS]
-    _check_pairs(folder, images, maps)
+    _check_pairs(folder, images, maps, "GeoJSON file")
     by_name = {path.stem: path for path in maps}
     found = Tiles([], images, [], [])
     for path in images:
@@ -57,6 +64,25 @@ def read_folder(folder: str | Path) -> Tiles:
         found.scenes.append(scene)
         found.images.append(read)
         found.repairs.extend(repairs)
+    return found
+
+
+def _with_masks(image_folder: Path, mask_folder: Path) -> Tiles:
+    """Images and masks in folders of their own."""
+    images, masks = (
+        sorted(path for path in one.iterdir() if path.suffix.lower() in SUFFIXES)
+        for one in (image_folder, mask_folder)
+    )
+    _check_pairs(image_folder, images, masks, "mask")
+    by_name = {path.stem: path for path in masks}
+    found = Tiles([], images, [], [])
+    for path in images:
+        read, mask = read_image(path), by_name[path.stem]
+        polygons, said = read_mask(mask, read.image.shape[1:])
+        found.scenes.append(Scene(read.image, polygons, path.stem))
+        found.images.append(read)
+        found.repairs.extend(f"{path.name}: {repair}" for repair in read.repairs)
+        found.repairs.extend(f"{mask.name}: {repair}" for repair in said)
     return found
 
 
@@ -97,7 +123,7 @@ def in_pixels(file: PolygonFile, image: ReadImage, name: str) -> list:
     return mapped(polygons, image.to_pixels)
 
 
-def _check_pairs(folder: Path, images: Sequence[Path], maps: Sequence[Path]) -> None:
+def _check_pairs(folder: Path, images: Sequence[Path], maps: Sequence[Path], kind: str) -> None:
     if not images:
         raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
     names = [path.stem for path in images]
@@ -107,14 +133,12 @@ def _check_pairs(folder: Path, images: Sequence[Path], maps: Sequence[Path]) -> 
     alone = sorted(set(names) - {path.stem for path in maps})
     if alone:
         raise DataError(
-            f"{folder}: expected a GeoJSON file beside every image, none for {_few(alone)}; an "
-            'image without buildings has one with "features": []'
+            f"{folder}: expected a {kind} beside every image, none for {_few(alone)}; an image "
+            "without buildings has an empty one"
         )
     idle = sorted({path.stem for path in maps} - set(names))
     if idle:
-        raise DataError(
-            f"{folder}: expected an image beside every GeoJSON file, none for {_few(idle)}"
-        )
+        raise DataError(f"{folder}: expected an image beside every {kind}, none for {_few(idle)}")
 
 
 def _few(names: list[str]) -> str:

@@ -27,7 +27,8 @@ class Training:
             second on, training goes on with the network of the round before.
         batch: patches a step.
         side: of a patch, in pixels of its scale; a multiple of 8.
-        rate: of Adam; it falls to a hundredth along a cosine in each round.
+        rate: of Adam; it falls to a hundredth along a cosine in each round. Rounds after the
+            first begin with half of it, as they go on with a trained network.
         segmentation: weight of the cross-entropy of the classes beside the squared error of the
             displacement; 0: displacement alone, as the theory of self-denoising needs.
         displacements: known displacements that training adds.
@@ -40,7 +41,7 @@ class Training:
         ArgumentError.
     """
 
-    steps: tuple[int, ...] = (800, 500, 500)
+    steps: tuple[int, ...] = (700, 350, 350)
     batch: int = 16
     side: int = 96
     rate: float = 2e-3
@@ -118,8 +119,9 @@ class Learner:
         random = np.random.default_rng([asked.seed, self.round, self.step])
         patches = cut(self._pyramids, maps, random, asked.passes.scales, asked.side,
                       asked.batch, asked.displacements)  # fmt: skip
+        rate = asked.rate * (0.5 if self.round else 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = asked.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+            group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         self.optimizer.zero_grad()
         found = loss(self.network, patches, asked.segmentation)
         found.backward()

@@ -44,7 +44,7 @@ def align_command(
 def alignment_command(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="Folder for the network and the aligned maps.")],
-    steps: Steps = "800,500,500",
+    steps: Steps = "700,350,350",
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
     device: Device = "cpu",
 ) -> None:
@@ -66,7 +66,7 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ArgumentError(
-            f"steps: expected whole numbers such as 800,500,500, got {text!r}"
+            f"steps: expected whole numbers such as 700,350,350, got {text!r}"
         ) from error
 
 

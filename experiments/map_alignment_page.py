@@ -1,0 +1,261 @@
+"""Tables, figures and the page of the alignment experiment."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from map_alignment_cells import ARMS, REACH
+from pages import markdown
+from resumable import minutes, relative
+
+from kinsight.drawing.style import CATEGORIES, DASHES, house_style, new_figure
+
+PAGE = """\
+# Map alignment: better than the labels it was taught?
+
+A network reads an image and the polygons of a map that lie beside their buildings. It is taught \
+to undo displacements that are added on top, so its labels are the wrong places of the map. Errors \
+of labels that are independent of each other and centred average out, and the network moves \
+polygons towards the buildings. The map is realigned with it, and it is taught again: three rounds.
+
+{scenes} generated scenes of {side} × {side} px with {given} vertices of buildings: roofs with \
+shading, tiles and shadows, trees over walls, roads, yards that look like roofs. In the main arm \
+every polygon is shifted by a Gaussian of 8 px on each axis. Steps in each round: {steps}, 16 \
+patches of 96² px at 1/4, 1/2 or full resolution, one network of 95,078 parameters for all. The \
+error of a vertex is its distance from the truth. *Unseen*: {held_out} scenes with the same noise \
+that no training saw.
+
+## Main arm
+
+![Share of vertices within τ pixels of the truth]({curves})
+
+{main}
+
+{aim}
+
+The same, on an unseen scene: broken, the map as given; blue, aligned; paler where it is less sure.
+
+![A scene with its map before and after]({scene})
+
+## Arms
+
+Median error in pixels, on the scenes of training; median over seeds, range in brackets where \
+there are several.
+
+{arms}
+
+- *one round*: the map after the first round. *realigned alone*: the first network applied three \
+times, never taught again. *unseen*: the last network on the unseen scenes.
+- *clean labels*: taught by the true map for as many steps as three rounds, applied to the noisy \
+one: what this network can do.
+- *shared*: no shifts of single polygons, a smooth field of 8 px with a length of 150 px: \
+neighbours err alike. *biased*: 8 px, and every polygon 6 px to the right. *missing, invented*: \
+a fifth of the polygons gone, a fifth more of copies anywhere. *displacement alone*: without the \
+loss of the segmentation.
+
+{said}
+
+## How far of the way
+
+Labels scatter by σ, the known displacements of training by d on each axis. The least squared \
+error goes d²/(d² + σ²) of the way r to the building: predicted from the labels' noise alone. \
+Measured: the slope of the first round's answers over r on unseen scenes, one pass at each scale, \
+with the correlation of answers and ways.
+
+{way}
+
+## Confidence
+
+1 / (1 + spread of four mirrored views + length of the last pass). Rank correlation with the error \
+of a polygon, unseen scenes, and the median error of the less sure and the surer half:
+
+{confidence}
+
+## Not measured here
+
+{open}
+
+## Repeat it
+
+```console
+$ python experiments/map_alignment.py --full
+```
+
+Without `--full`: the main arm with one seed. {minutes} minutes of processor time on {processor} \
+for {cells} cells, {threads} thread(s) each; PyTorch {torch}, Python {python}. All numbers: \
+`experiments/results/map_alignment.json`.
+"""
+OPEN = """\
+Real tiles and regions left out; the analysis of the tangent kernel (denoising factor, shift, \
+predicted noise gain, neighbours retrieved); whether the consistency of neighbours warns of shared \
+and biased errors."""
+
+
+def write_page(report: dict, where: dict[str, Path]) -> str:
+    """The page's text, written to its place with the figure beside the others."""
+    cells = report["cells"]
+    curves = where["images"] / "map_alignment.png"
+    figure(cells).savefig(curves, dpi=110, metadata={"Software": None})
+    sizes, environment = report["sizes"], report["environment"]
+    text = PAGE.format(
+        scenes=sizes["scenes"],
+        held_out=sizes["held_out"],
+        side=sizes["side"],
+        steps=", ".join(map(str, sizes["steps"])),
+        given=f"{cells['main 0'].get('vertices', 0):,}",
+        curves=relative(curves, where["page"]),
+        scene=relative(where["images"] / "map_alignment_scene.png", where["page"]),
+        main=main_table(cells),
+        aim=aim(cells),
+        arms=arms_table(cells),
+        said=said(cells),
+        way=way_table(cells),
+        confidence=confidence_table(cells),
+        open=OPEN,
+        minutes=minutes(report),
+        cells=len(cells),
+        **{name: environment[name] for name in ("processor", "threads", "torch", "python")},
+    )
+    where["page"].write_text(text)
+    return text
+
+
+def seeds(cells: dict, arm: str) -> list[dict]:
+    """The cells of an arm that were measured."""
+    return [cell for name, cell in cells.items() if name.rsplit(" ", 1)[0] == arm]
+
+
+def rows(cells: dict, arm: str, stage: str, region: str = "taught") -> list[dict]:
+    """One stage of an arm, for every seed."""
+    return [
+        row
+        for cell in seeds(cells, arm)
+        for row in cell["rows"]
+        if (row["stage"], row["region"]) == (stage, region)
+    ]
+
+
+def median(cells: dict, arm: str, stage: str, region: str = "taught") -> str:
+    """The median error over seeds, with its range; a dash where nothing was measured."""
+    found = [row["median"] for row in rows(cells, arm, stage, region)]
+    if not found:
+        return "–"
+    middle = f"{np.median(found):.2f}"
+    return middle if len(found) == 1 else f"{middle} ({min(found):.2f} to {max(found):.2f})"
+
+
+def last(cells: dict, arm: str) -> str:
+    """The name of the last round of an arm."""
+    stages = [row["stage"] for cell in seeds(cells, arm) for row in cell["rows"]]
+    return max((stage for stage in stages if stage.startswith("round")), default="round 0")
+
+
+def main_table(cells: dict) -> str:
+    """Median, mean and shares of the main arm, before and after each round."""
+    head = ["", "median, px", "mean, px", *(f"within {tau} px" for tau in (1, 2, 4, 8, 16))]
+    lines = []
+    for region in ("taught", "unseen"):
+        for stage in ("given", "round 1", "round 2", "round 3"):
+            found = rows(cells, "main", stage, region)
+            shares = np.mean([row["within"] for row in found], 0)
+            lines.append([
+                f"{stage}, {region}", median(cells, "main", stage, region),
+                f"{np.mean([row['mean'] for row in found]):.2f}",
+                *(f"{100 * shares[tau]:.0f} %" for tau in (1, 2, 4, 8, 16)),
+            ])  # fmt: skip
+    return markdown(head, lines)
+
+
+def aim(cells: dict) -> str:
+    """Was the aim reached: a quarter of the injected median?"""
+    before = np.median([row["median"] for row in rows(cells, "main", "given")])
+    after = np.median([row["median"] for row in rows(cells, "main", "round 3")])
+    verdict = "reached" if after <= before / 4 else "missed"
+    return (
+        f"Aim: a median after round three of at most a quarter of the injected one "
+        f"({before / 4:.2f} px). Measured {after:.2f} px, {after / before:.2f} of it: {verdict}."
+    )
+
+
+def arms_table(cells: dict) -> str:
+    """All arms: given, after each round, realigned alone, unseen."""
+    head = ["arm", "seeds", "given", "one round", "two", "three", "realigned alone", "unseen"]
+    lines = []
+    for arm in ARMS:
+        if not seeds(cells, arm):
+            continue
+        stages = [median(cells, arm, f"round {number}") for number in (1, 2, 3)]
+        if arm == "clean labels":
+            stages = ["–", "–", stages[0]]
+        lines.append([
+            f"{arm}", str(len(seeds(cells, arm))), median(cells, arm, "given"), *stages,
+            median(cells, arm, "applied 3 times"), median(cells, arm, last(cells, arm), "unseen"),
+        ])  # fmt: skip
+    return markdown(head, lines)
+
+
+def said(cells: dict) -> str:
+    """Share of the injected error that is left, by arm."""
+    parts = []
+    for arm in ARMS:
+        before, after = (rows(cells, arm, stage) for stage in ("given", last(cells, arm)))
+        if after:
+            left = np.median([row["median"] for row in after]) / np.median(
+                [row["median"] for row in before]
+            )
+            parts.append(f"{arm} {100 * left:.0f} %")
+    return "Share of the given median error that is left at the end: " + "; ".join(parts) + "."
+
+
+def confidence_table(cells: dict) -> str:
+    """Rank correlation of confidence and error."""
+    head = ["arm", "polygons", "correlation", "less sure half, px", "surer half, px"]
+    lines = []
+    for arm in ARMS:
+        found = [cell["confidence"] for cell in seeds(cells, arm)]
+        if found:
+            mean = {key: np.mean([one[key] for one in found]) for key in found[0]}
+            lines.append([
+                arm, f"{sum(one['polygons'] for one in found)}", f"{mean['correlation']:.2f}",
+                f"{mean['unsure']:.2f}", f"{mean['sure']:.2f}",
+            ])  # fmt: skip
+    return markdown(head, lines)
+
+
+def way_table(cells: dict) -> str:
+    """Predicted and measured shares of the way, by cell and scale."""
+    lines = [
+        [name.removeprefix("way, "), f"1/{row['scale']}", f"{row['predicted']:.2f}",
+         f"{row['measured']:.2f}", f"{row['correlation']:.2f}"]
+        for name, cell in cells.items() if name.startswith("way, ") for row in cell["way"]
+    ]  # fmt: skip
+    return markdown(["arm, seed", "resolution", "predicted", "measured", "correlation"], lines)
+
+
+def figure(cells: dict):
+    """Shares within τ: the main arm by round, and the last rounds of all arms."""
+    found, (left, right) = new_figure(2, 5.4, 3.8)
+    with house_style():
+        for number, stage in enumerate(("given", "round 1", "round 2", "round 3")):
+            curve(left, rows(cells, "main", stage), CATEGORIES[number], stage)
+        curve(left, rows(cells, "clean labels", "round 1"), "#30343b", "clean labels", DASHES)
+        for number, arm in enumerate(arm for arm in ARMS if seeds(cells, arm)):
+            style = "-" if number < len(CATEGORIES) else DASHES
+            colour = CATEGORIES[number % len(CATEGORIES)]
+            curve(right, rows(cells, arm, last(cells, arm)), colour, arm, style)
+        for axes, title in ((left, "8 px on each axis"), (right, "after the last round")):
+            axes.set_title(title)
+            axes.set_xlabel("τ, pixels")
+            axes.set_ylabel("share of vertices within τ")
+            axes.set_ylim(0, 1.01)
+            axes.legend()
+    return found
+
+
+def curve(axes, found: list[dict], colour: str, label: str, style: Any = "-") -> None:
+    """The mean over seeds, and the range as a band."""
+    if not found:
+        return
+    shares = np.array([row["within"] for row in found])
+    axes.plot(REACH, shares.mean(0), color=colour, label=label, linestyle=style, linewidth=1.6)
+    axes.fill_between(REACH, shares.min(0), shares.max(0), color=colour, alpha=0.2, linewidth=0)
