@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = environment() | {"load": page.load(), "rate": machine.rate / 1e9, "threads":
              asked.threads, "copied": machine.copied / 1e9, "options": " --data FOLDER" if
              asked.data else ""}  # fmt: skip
-    jobs = page.kept() if asked.out else {}
     for name in asked.jobs or JOBS:
-        jobs[name] = measured(JOBS[name].shrunk(asked.shrink), asked, rules, machine)
-        print(page.table(jobs[name]), flush=True)
+        found = measured(JOBS[name].shrunk(asked.shrink), asked, rules, machine)
+        print(page.table(found), flush=True)
         if asked.out:
+            jobs = page.kept() | {name: found}
             page.write({key: jobs[key] for key in JOBS if key in jobs}, about)
 
 
@@ -83,7 +83,7 @@ def measured(job: Job, asked: argparse.Namespace, rules: Rules, machine: Machine
     ours = next((r["seconds"] for r in rows if r["package"] == "kinsight"), None)
     return {
         "title": job.title, "goal": job.goal, "aim_passes": job.reach, "shrink": asked.shrink,
-        "pass_seconds": unit, "load": load, "rows": rows,
+        "pass_seconds": unit, "load": load, "threads": asked.threads, "rows": rows,
         "bound": ours * machine.rate / least if ours and least else None,
     }  # fmt: skip
 

@@ -25,18 +25,26 @@ def python_of(package: str, folder: Path) -> Path | None:
 
 
 def install(package: str, folder: Path) -> str:
-    """Install one package; "" or why it could not be. Requirements marked ``# --no-deps`` alone."""
+    """Install one package; "" or why it could not be.
+
+    A requirement with ``# --no-deps`` is installed alone, one with ``# --uninstall`` is taken away
+    in the end: what the package asks for and cannot be used here.
+    """
     place = folder / package
     place.mkdir(parents=True, exist_ok=True)
-    text = (REQUIREMENTS / f"{package}.txt").read_text().splitlines()
-    alone = [line.split("#")[0].strip() for line in text if "--no-deps" in line]
-    whole = [line.strip() for line in text if line.strip() and not line.startswith("#")
-             and "--no-deps" not in line]  # fmt: skip
-    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    steps = [[sys.executable, "-m", "venv", str(place)], [*pip, *whole]]
-    if alone:
-        steps.append([*pip, "--no-deps", *alone])
-    for step in steps:
+    marked: dict[str, list[str]] = {"": [], "--no-deps": [], "--uninstall": []}
+    for line in (REQUIREMENTS / f"{package}.txt").read_text().splitlines():
+        name, _, mark = line.partition("#")
+        marked[mark.strip()].append(name.strip())
+    pip = [str(place / "bin" / "python"), "-m", "pip"]
+    steps = [
+        [sys.executable, "-m", "venv", str(place)],
+        [*pip, "install", "--quiet", *marked[""]],
+        [*pip, "install", "--quiet", "--no-deps", *marked["--no-deps"]],
+        [*pip, "uninstall", "--quiet", "--yes", *marked["--uninstall"]],
+    ]
+    needed = [True, *(bool(names) for names in marked.values())]
+    for step in [step for step, wanted in zip(steps, needed, strict=True) if wanted]:
         wrong = _failure(step)
         if wrong:
             (place / "refused").write_text(wrong + "\n")

@@ -80,11 +80,11 @@ JOBS = {
     ),
     "transformer": Job(
         "exact Gram, Transformer (6 layers, width 384), 32 samples of 256 tokens", "gram",
-        "transformer", "itself", 32, "half of the best peer", packages=_GRADIENTS,
+        "transformer", "itself", 32, "half of the best peer", packages=(*_GRADIENTS, "bergson"),
     ),
     "transformer-features": Job(
         "features, S = 2,048, the same Transformer, 64 samples", "features", "transformer",
-        "itself", 64, "half of the best peer", dim=2048, packages=("kinsight", "traker"),
+        "itself", 64, "half of the best peer", dim=2048, packages=("kinsight", "traker", "bergson"),
     ),
     "loss": Job(
         "training step with a similarity term on batch means, ResNet-20, batch of 64", "loss",

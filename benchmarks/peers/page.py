@@ -124,8 +124,8 @@ def _bound(job: dict) -> str:
 
 def _when(job: dict) -> str:
     shrunk = f" On 1/{job['shrink']} of the samples." if job["shrink"] > 1 else ""
-    loaded = f" Measured under a load of {job['load']:.1f}." if job["load"] > 1 else ""
-    return shrunk + loaded
+    threads = "1 thread" if job["threads"] == 1 else f"{job['threads']} threads"
+    return f"{shrunk} Measured with {threads} under a load of {job['load']:.1f}."
 
 
 def load() -> float:

@@ -117,7 +117,7 @@ def test_the_page_says_who_was_refused_and_why():
            "refused": "", "median_error": 1e-8, "largest_error": 2e-8}  # fmt: skip
     slow = {"package": "captum", "seconds": None, "refused": "over 120 s", "way": ""}
     job = {"title": "T", "goal": "g", "pass_seconds": 0.5, "rows": [slow, row], "shrink": 1,
-           "load": 3.0, "bound": 2.0}  # fmt: skip
+           "load": 3.0, "threads": 1, "bound": 2.0}  # fmt: skip
     text = page.section(job)
     assert "| **kinsight** | 1 | 2.0 | 1 MiB | 1e-08 | 2e-08 | a |" in text
     assert text.index("kinsight") < text.index("captum")
