@@ -46,22 +46,33 @@ class StoreTable:
 
     def read(self, name: str) -> pa.ChunkedArray:
         """A column of all rows."""
-        column = self._folder.column(name)
+        column = self._column(name)
         if name not in _LABELS or not pa.types.is_integer(column.type):
             return column
         names = self._kept.get("classes", self._classes)
-        found = [None if v is None or v < 0 else names.get(v, str(v)) for v in column.to_pylist()]
-        return pa.chunked_array([pa.array(found, pa.string())])
+        encoded = column.combine_chunks().dictionary_encode()
+        words = [
+            None if v is None or v < 0 else names.get(v, str(v))
+            for v in encoded.dictionary.to_pylist()
+        ]
+        return pa.chunked_array([compute.take(pa.array(words, pa.string()), encoded.indices)])
 
     def ours(self, name: str) -> bool:
         """Whether kinsight wrote the column."""
         return is_ours(name)
 
+    def _column(self, name: str) -> pa.ChunkedArray:
+        """As it is stored. Flat columns are read together, each file opened once, and kept."""
+        flat = [n for n, kind in self._types.items() if not _nested(kind)]
+        if name not in flat:
+            return self._folder.column(name)
+        return self._kept.get("flat", lambda: self._folder.columns(flat))[name]
+
     def _classes(self) -> dict[int, str]:
         """Class index → its name, from the rows that have both."""
         if _CLASS not in self._types or not pa.types.is_integer(self._types["label"]):
             return {}
-        pairs = pa.table({n: self._folder.column(n) for n in ("label", _CLASS)})
+        pairs = pa.table({n: self._column(n) for n in ("label", _CLASS)})
         rows = pairs.group_by(["label", _CLASS]).aggregate([]).to_pylist()
         return {row["label"]: str(row[_CLASS]) for row in rows if row[_CLASS] is not None}
 
@@ -70,3 +81,8 @@ class StoreTable:
             return pa.type_for_alias(said)
         except ValueError:
             return pa.null() if said.startswith(_NESTED) else self._folder.column(name).type
+
+
+def _nested(kind: pa.DataType) -> bool:
+    """Lists and what is not known before it is read: not kept together with the others."""
+    return pa.types.is_nested(kind) or pa.types.is_null(kind) or pa.types.is_binary(kind)

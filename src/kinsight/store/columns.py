@@ -1,6 +1,7 @@
 """Further groups of columns beside the samples: committed shard by shard like the sketches."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,17 +117,28 @@ class Columns:
 
     def read(self, name: str, shards: list[Shard]) -> pa.ChunkedArray:
         """A column of all rows."""
-        chunks = []
-        group = self._of(name)
-        for shard in shards:
-            if group is None:
-                file, mark = shard.samples, self._ledger.known(shard).samples
-            else:
-                file, mark = shard.columns(group), self._mark(group, shard)
-            chunks += tables.read(self._place, file, mark, shard, [name])[name].chunks
-        if not chunks:
-            raise StoreError(f"{self._place}: expected rows to read {name!r} of, there are none")
-        return pa.chunked_array(chunks)
+        return self.read_together([name], shards)[name]
+
+    def read_together(self, names: Sequence[str], shards: list[Shard]) -> pa.Table:
+        """Some columns of all rows; each file is opened once for all it has of them."""
+        if not shards:
+            raise StoreError(f"{self._place}: expected rows to read {names} of, there are none")
+        groups: dict[str | None, list[str]] = {}
+        for name in names:
+            groups.setdefault(self._of(name), []).append(name)
+        found = {}
+        for group, own in groups.items():
+            pieces = [self._piece(group, shard, own) for shard in shards]
+            whole = pa.concat_tables(pieces)
+            found |= {name: whole[name] for name in own}
+        return pa.table({name: found[name] for name in names})
+
+    def _piece(self, group: str | None, shard: Shard, names: list[str]) -> pa.Table:
+        if group is None:
+            file, mark = shard.samples, self._ledger.known(shard).samples
+        else:
+            file, mark = shard.columns(group), self._mark(group, shard)
+        return tables.read(self._place, file, mark, shard, names)
 
     def add(self, name: str, values: Any, shards: list[Shard], anew: bool) -> None:
         """A group of one column whose values are all there."""

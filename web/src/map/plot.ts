@@ -61,7 +61,8 @@ const FRAGMENT = `
 const FEWEST = 25_000; // points while moving
 const SLOW = 45; // milliseconds a frame
 const FAST = 25;
-const REST = 160; // milliseconds without movement
+const REST = 250; // milliseconds without movement
+const AT_FIRST = 200_000; // points while moving, before the machine's pace is known
 
 export class Plot {
   readonly order: Uint32Array;
@@ -74,7 +75,8 @@ export class Plot {
   private budget: number;
   private asked = 0;
   private lastFrame = 0;
-  private lastMove = -Infinity;
+  private resting = true;
+  private rest = 0;
   private wasMoving = false;
   private camera: Camera = { k: 1, x: 0, y: 0 };
   private width = 1;
@@ -91,7 +93,7 @@ export class Plot {
     this.renderer = new WebGLRenderer({ canvas, alpha: true, antialias: false });
     this.renderer.setClearColor(0x000000, 0);
     this.order = shuffled(xs.length);
-    this.budget = xs.length;
+    this.budget = Math.min(xs.length, AT_FIRST);
     const places = new Float32Array(2 * xs.length);
     const half = this.unit;
     this.order.forEach((sample, at) => {
@@ -133,9 +135,13 @@ export class Plot {
 
   move(camera: Camera): void {
     this.camera = camera;
-    this.lastMove = performance.now();
+    this.resting = false;
+    clearTimeout(this.rest);
+    this.rest = window.setTimeout(() => {
+      this.resting = true;
+      this.redraw();
+    }, REST);
     this.redraw();
-    window.setTimeout(() => this.redraw(), REST + 10);
   }
 
   redraw(): void {
@@ -144,6 +150,7 @@ export class Plot {
 
   dispose(): void {
     cancelAnimationFrame(this.asked);
+    clearTimeout(this.rest);
     this.geometry.dispose();
     this.material.dispose();
     this.renderer.dispose();
@@ -158,7 +165,7 @@ export class Plot {
 
   private frame(now: number): void {
     this.asked = 0;
-    const moving = now - this.lastMove < REST;
+    const moving = !this.resting;
     if (moving && this.wasMoving) this.adapt(now - this.lastFrame);
     this.wasMoving = moving;
     this.lastFrame = now;
