@@ -93,3 +93,32 @@ def test_networks_that_route_by_data_are_taken_apart_where_they_differ() -> None
     got = ks.TangentKernel(model, batch_size=4).inner(x)
     sizes = oracle.norms(jacobian)
     assert oracle.deviation(got, oracle.inner(jacobian, jacobian), sizes, sizes) < 1e-12
+
+
+def test_output_gradients_are_copied_once_and_only_while_they_live() -> None:
+    """Scaled ones are made anew for each use, and may lie where others lay before."""
+
+    class Scaled(nn.Module):
+        """Many element-wise weights behind one another, and a layer with its bias."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scales = nn.ParameterList(torch.randn(5, dtype=torch.float64) for _ in range(12))
+            self.last = nn.Linear(5, 4).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            for scale in self.scales:
+                x = torch.tanh(x * scale) - scale / 3
+            return self.last(x)
+
+    torch.manual_seed(3)
+    model, x = Scaled().eval(), torch.randn(6, 5, dtype=torch.float64)
+    kernel = ks.TangentKernel(model)
+    blocks = kernel.engine.features(kernel.engine.read(x).take(range(6))).blocks
+    weight, bias = blocks["last.weight"], blocks["last.bias"]
+    assert isinstance(weight, Outer)
+    assert weight.right.data_ptr() == bias.dense().data_ptr()
+    jacobian = oracle.jacobian(model, x)
+    sizes = oracle.row_norms(jacobian)
+    got = kernel.matrix(x, normalized=False)
+    assert oracle.deviation(got, oracle.matrix(jacobian, jacobian), sizes, sizes) < 1e-12

@@ -145,8 +145,9 @@ class Capture:
         by_source: dict[Edge, list[Block]] = {}
         full = torch.autocast(rows.device.type, enabled=False)  # products in full precision
         with torch.set_grad_enabled(self.differentiable), full:
+            stacked: dict[Hashable, Tensor] = {}  # for as long as deltas keep their identity
             for meeting in found.meetings:
-                block = self._block(graph, meeting, deltas, len(rows))
+                block = self._block(graph, meeting, deltas, len(rows), stacked)
                 if block is not None:
                     source = (graph.order[meeting.source[0]], meeting.source[1])
                     by_source.setdefault(source, []).append(block)
@@ -162,7 +163,14 @@ class Capture:
     def _kept(self, rows: Tensor) -> Tensor:
         return rows if self.differentiable else rows.detach()
 
-    def _block(self, graph: Graph, meeting: Meeting, deltas: Deltas, batch: int) -> Block | None:
+    def _block(
+        self,
+        graph: Graph,
+        meeting: Meeting,
+        deltas: Deltas,
+        batch: int,
+        stacked: dict[Hashable, Tensor],
+    ) -> Block | None:
         node = graph.order[meeting.node]
         source = (graph.order[meeting.source[0]], meeting.source[1])
         shape = edge_shape(*source)
@@ -173,7 +181,8 @@ class Capture:
         names = set(parameters_behind(graph, source[0]))
         plain = _plain(given)
         if rule is not None and plain is not None and not names & self._distrusted:
-            block = rule(Use(node, meeting.slot, shape, plain, meeting.owners[0], batch))
+            owner = meeting.owners[0]
+            block = rule(Use(node, meeting.slot, shape, plain, owner, batch, stacked))
         for name in names:
             treatment = self.treatment.setdefault(name, Treatment())
             treatment.add(operator_of(node), by_rule=block is not None)

@@ -1,7 +1,7 @@
 """What a rule is given (one use of a parameter) and where rules are found by operator name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -23,6 +23,7 @@ class Use:
         deltas: ∂f_d/∂output for d = 1…D, each of the output's shape.
         owner: which sample every row of the output belongs to.
         batch: B.
+        stacked: output-gradients of all d side by side, shared by the uses of one backward pass.
     """
 
     node: Node
@@ -31,6 +32,7 @@ class Use:
     deltas: tuple[Tensor, ...]
     owner: Layout | OwnedRows
     batch: int
+    stacked: dict[Hashable, Tensor] = field(default_factory=dict)
 
     @cached_property
     def delta(self) -> Tensor:
@@ -41,7 +43,15 @@ class Use:
         """D tensors of the output's shape as (B, D, *output with the owned axis per sample)."""
         if len(values) == 1:
             return self.owner.to_samples(values[0])[:, None]
-        return torch.stack([self.owner.to_samples(value) for value in values], 1)
+        # A layer's weight and bias have the same ones: they are copied once. Only those live as
+        # long as ``stacked``; another tensor's identity may come again.
+        lasting = all(v is d for v, d in zip(values, self.deltas, strict=True))
+        if not (lasting and isinstance(self.owner, Layout)):
+            return torch.stack([self.owner.to_samples(value) for value in values], 1)
+        key = (self.owner, tuple(map(id, values)))
+        if key not in self.stacked:
+            self.stacked[key] = torch.stack([self.owner.to_samples(v) for v in values], 1)
+        return self.stacked[key]
 
     def saved(self, name: str) -> Tensor:
         """An operand of the operator as autograd kept it, in float32 if it was half precision.
