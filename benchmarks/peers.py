@@ -10,7 +10,7 @@ at: benchmarks/peers/jobs.py. Without --data, weights and inputs are made up, of
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # this folder, whichever way the
 from passes import environment
 from peers import bounds, page
 from peers.environments import DEFAULT, OURS, install, packages, python_of, versions
-from peers.jobs import JOBS, Job
+from peers.jobs import JOBS, Job, materials
 from peers.race import Entry, Rules, as_json, race
 from peers.truth import errors
 
@@ -39,10 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for package in asked.install or packages():
             print(f"{package}: {install(package, asked.environments) or 'installed'}", flush=True)
         return
+    if asked.page:
+        jobs = {name: bounded(JOBS[name].shrunk(job["shrink"]), job)
+                for name, job in page.kept().items()}  # fmt: skip
+        page.write(jobs, page.about())
+        return
     torch.set_num_threads(asked.threads)
     rules = Rules(asked.environments, asked.data, asked.threads, asked.rounds, asked.patience,
-                  asked.memory << 30)  # fmt: skip
-    machine = Machine(bounds.matrix_rate(), bounds.copy_rate())
+                  asked.memory << 30, asked.clock, asked.ways)  # fmt: skip
+    machine = Machine(bounds.matrix_rate(asked.clock), bounds.copy_rate(asked.clock))
     about = environment() | {"load": page.load(), "rate": machine.rate / 1e9, "threads":
              asked.threads, "copied": machine.copied / 1e9, "options": " --data FOLDER" if
              asked.data else ""}  # fmt: skip
@@ -68,7 +73,15 @@ def options() -> argparse.ArgumentParser:
     found.add_argument("--rounds", type=int, default=3)
     found.add_argument("--patience", type=float, default=120.0, help="seconds for one try")
     found.add_argument("--memory", type=int, default=12, help="GiB that one process may take")
+    found.add_argument(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="what seconds are; one thread's processor time under a load",
+    )
+    found.add_argument("--ways", type=int, default=100, help="batch sizes and modes to try of each")
     found.add_argument("--shrink", type=int, default=1, help="a part of the samples, to try it out")
+    found.add_argument("--page", action="store_true", help="only write the page, from what is kept")
     found.add_argument("--dry", dest="out", action="store_false", help="write nothing")
     return found
 
@@ -83,9 +96,21 @@ def measured(job: Job, asked: argparse.Namespace, rules: Rules, machine: Machine
     ours = next((r["seconds"] for r in rows if r["package"] == "kinsight"), None)
     return {
         "title": job.title, "goal": job.goal, "aim_passes": job.reach, "shrink": asked.shrink,
-        "pass_seconds": unit, "load": load, "threads": asked.threads, "rows": rows,
+        "pass_seconds": unit, "load": load, "threads": asked.threads, "clock": asked.clock,
+        "ways": asked.ways, "rounds": asked.rounds, "rows": rows,
+        "gflops": machine.rate / 1e9,
         "bound": ours * machine.rate / least if ours and least else None,
     }  # fmt: skip
+
+
+def bounded(job: Job, found: dict) -> dict:
+    """What was measured, with its words and its bound made anew."""
+    ours = next((r["seconds"] for r in found["rows"] if r["package"] == "kinsight"), None)
+    network, inputs = materials(replace(job, count=2, others=0), None)
+    least = bounds.operations(job, {"network": network, **inputs})
+    rate = found["gflops"] * 1e9
+    return found | {"title": job.title, "goal": job.goal,
+                    "bound": ours * rate / least if ours and least else None}  # fmt: skip
 
 
 def row(entry: Entry, job: Job, made: dict, unit: float, rules: Rules) -> dict:

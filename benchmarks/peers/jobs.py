@@ -35,6 +35,7 @@ class Job:
         changed = {"count": max(12, self.count // by), "others": self.others and
                    max(12, self.others // by)}  # fmt: skip
         if self.network == "transformer" and by > 1:
+            changed["title"] = f"{self.title} (a small network of that shape)"
             changed["sizes"] = {"layers": 2, "width": 64, "words": 97, "length": 32}
         return Job(**{**self.__dict__, **changed})
 
@@ -53,7 +54,8 @@ JOBS = {
         packages=("kinsight", "torch_func", "nngeometry", "neural_tangents"),
     ),
     "trace-300": Job(
-        "the same, 300 inputs", "trace", "mlp", "all", 300, "–", pixels=_DIGIT,
+        "exact trace kernel, the same network, 300 inputs", "trace",
+        "mlp", "all", 300, "–", pixels=_DIGIT,
         packages=("kinsight", "torch_func", "nngeometry", "neural_tangents"),
     ),
     "matrix": Job(
@@ -62,7 +64,8 @@ JOBS = {
         packages=("kinsight", "torch_func", "nngeometry", "neural_tangents"),
     ),
     "matrix-300": Job(
-        "the same, 300 inputs", "matrix", "mlp", "all", 300, "–", pixels=_DIGIT,
+        "exact D × D kernel, the same network, 300 inputs", "matrix",
+        "mlp", "all", 300, "–", pixels=_DIGIT,
         packages=("kinsight", "torch_func", "nngeometry", "neural_tangents"),
     ),
     "cross": Job(

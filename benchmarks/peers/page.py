@@ -12,12 +12,13 @@ PAGE = ROOT / "docs" / "benchmark.md"
 INTRODUCTION = """\
 # Beside other packages
 
-Written by `python benchmarks/peers.py{options}` on {processor}, {threads} threads, PyTorch \
-{torch}, Python {python}. The load of the machine was {load:.1f} before the run. One float32 \
-product of large matrices ran at {rate:.0f} GFLOP/s, a copy at {copied:.0f} GB/s.
+Written by `python benchmarks/peers.py{options}` on {processor}, PyTorch {torch}, Python {python}. \
+Threads, load of the machine and clock are said with each job: under a load the time on the clock \
+tells little, and the processor's time of one thread more. On an idle machine run it without \
+`--clock processor`, with two threads and three rounds, which are the defaults.
 
 - Every package computes in a process and an environment of its own, from the same weights and \
-inputs, in float32, on the same cores. They take turns; the least time of each counts.
+inputs, in float32, on the same cores, in turns; the least time of each counts.
 - Each is used as it is, with several batch sizes and modes tried. The fastest counts and is named.
 - A *pass* is one forward and backward over the same inputs, as training would do it, in the same \
 run. The least time of all of them is the unit.
@@ -25,7 +26,8 @@ run. The least time of all of them is the unit.
 - *Error* is against float64, one sample and one backward pass at a time: the median and the \
 largest over some products, relative to the two norms that meet in each. A package that leaves \
 parameters out differs by what they weigh. Single large errors are ReLUs within rounding of zero.
-- *Bound* is how many times longer ours takes than its multiplications would alone.
+- *Bound* is how many times longer ours takes than its multiplications would alone, at the rate \
+of a large float32 product in the same run.
 
 ## How to repeat it
 
@@ -44,6 +46,11 @@ $ python benchmarks/peers.py --jobs gram trace --only nngeometry
 def kept() -> dict[str, dict]:
     """The jobs that were measured before."""
     return json.loads(RESULTS.read_text())["jobs"] if RESULTS.exists() else {}
+
+
+def about() -> dict:
+    """The environment of what was measured last."""
+    return json.loads(RESULTS.read_text())["environment"]
 
 
 def write(jobs: dict[str, dict], environment: dict) -> None:
@@ -119,13 +126,16 @@ def _named(row: dict) -> str:
 def _bound(job: dict) -> str:
     if job.get("bound") is None:
         return ""
-    return f" Bound: {job['bound']:.1f} times its multiplications."
+    return f" Bound: {job['bound']:.1f} times its multiplications at {job['gflops']:.0f} GFLOP/s."
 
 
 def _when(job: dict) -> str:
     shrunk = f" On 1/{job['shrink']} of the samples." if job["shrink"] > 1 else ""
     threads = "1 thread" if job["threads"] == 1 else f"{job['threads']} threads"
-    return f"{shrunk} Measured with {threads} under a load of {job['load']:.1f}."
+    clock = "processor time" if job["clock"] == "processor" else "time on the clock"
+    rounds = "1 round" if job["rounds"] == 1 else f"{job['rounds']} rounds"
+    tried = f", at most {job['ways']} ways of each" if job["ways"] < 100 else ""
+    return f"{shrunk} {threads}, {clock}, {rounds}{tried}, load {job['load']:.1f}."
 
 
 def load() -> float:

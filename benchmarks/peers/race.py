@@ -29,6 +29,8 @@ class Rules:
     rounds: int = 3
     patience: float = 120.0
     memory: int = 12 << 30
+    clock: str = "wall"  # or "processor": with one thread, what a loaded machine changes least
+    ways: int = 100  # of each package that are tried, in its order
 
 
 @dataclass
@@ -141,12 +143,15 @@ def _all_ways(entry: Entry, worker: Worker, rules: Rules, passes: list[float]) -
         entry.refused = answer["error"]
     elif not answer["ways"]:
         entry.refused = "has nothing for this"
-    for way in answer.get("ways", ()):
+    for way in answer.get("ways", [])[: rules.ways]:
         if not _one_turn(entry, worker, way, rules, passes):
             entry.refused = str(entry.tried[way])
             if entry.refused.startswith(("over", "the process")):
                 break  # the process is gone
     if entry.seconds is None:
+        tried, known = len(entry.tried), len(answer.get("ways", ()))
+        if tried < known:
+            entry.refused += f" ({tried} of its {known} ways were tried)"
         worker.end()
         return False
     entry.refused = ""
@@ -157,13 +162,13 @@ def _one_turn(entry: Entry, worker: Worker, way: str, rules: Rules, passes: list
     """A pass and one computation; whether it came to an end."""
     if entry.package != "neural_tangents":  # whose passes are not PyTorch's
         passed = worker.ask({"do": "pass"}, rules.patience)
-        if "seconds" in passed:
-            passes.append(passed["seconds"])
+        if rules.clock in passed:
+            passes.append(passed[rules.clock])
     answer = worker.ask({"do": "run", "way": way}, rules.patience)
     if "error" in answer:
         entry.tried.setdefault(way, answer["error"])
         return False
-    seconds = answer["seconds"]
+    seconds = answer[rules.clock]
     entry.tried[way] = min(seconds, _number(entry.tried.get(way)))
     if entry.seconds is None or seconds < entry.seconds:
         entry.seconds, entry.way, entry.memory = seconds, way, answer["memory"]

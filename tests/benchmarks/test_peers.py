@@ -95,8 +95,8 @@ def test_operations_of_an_mlp_are_those_counted_by_hand():
     job = JOBS["trace"].shrunk(100)
     network, inputs = materials(job, None)
     weights = 784 * 512 + 512 * 256 + 256 * 10
-    entries = weights + 512 + 256 + 10
-    expected = 12 * 2 * weights * 21 + 2 * (12**2 / 2) * entries * 10
+    factors = 784 + 512 + 256 + 10 * (512 + 256 + 10)
+    expected = 12 * 2 * weights * 11 + 2 * (12**2 / 2) * factors
     assert operations(job, {"network": network, **inputs}) == pytest.approx(expected)
 
 
@@ -117,10 +117,11 @@ def test_the_page_says_who_was_refused_and_why():
            "refused": "", "median_error": 1e-8, "largest_error": 2e-8}  # fmt: skip
     slow = {"package": "captum", "seconds": None, "refused": "over 120 s", "way": ""}
     job = {"title": "T", "goal": "g", "pass_seconds": 0.5, "rows": [slow, row], "shrink": 1,
-           "load": 3.0, "threads": 1, "bound": 2.0}  # fmt: skip
+           "load": 3.0, "threads": 1, "clock": "wall", "rounds": 3, "ways": 100,
+           "gflops": 90.0, "bound": 2.0}  # fmt: skip
     text = page.section(job)
     assert "| **kinsight** | 1 | 2.0 | 1 MiB | 1e-08 | 2e-08 | a |" in text
     assert text.index("kinsight") < text.index("captum")
     assert "over 120 s" in text
-    assert "load of 3.0" in text
+    assert "1 thread, time on the clock, 3 rounds, load 3.0." in text
     assert "over 120 s" in page.table(job)

@@ -48,7 +48,7 @@ class Method:
 
     def _named(self) -> dict[str, tuple[str, int]]:
         return {
-            f"{way.lower()}, tiles of {size}": (way, size) for way in WAYS for size in (25, 100)
+            f"{way.lower()}, tiles of {size}": (way, size) for size in (100, 25) for way in WAYS
         }
 
     def _kernel(self, way: str, size: int) -> np.ndarray:

@@ -21,18 +21,18 @@ class Method(TorchMethod):
     def gram(self) -> Ways:
         """K(x, x), one output."""
         ways: Ways = {f"FMatDense, batches of {s}": lambda s=s: self._dense(s)[0, :, 0]
-                      for s in (50, 100, 300)}  # fmt: skip
-        return ways | {"Jacobian, batches of 50": lambda: _squared(self._jacobian(50))}
+                      for s in (100, 50, 300)}  # fmt: skip
+        return {"Jacobian, batches of 50": lambda: _squared(self._jacobian(50))} | ways
 
     def trace(self) -> Ways:
         """Tr K(x, x): the D × D kernel, of which the trace is taken."""
         return {f"FMatDense, batches of {s}": lambda s=s: torch.einsum("dndm->nm", self._dense(s))
-                for s in (100, 250, 500, 1000)}  # fmt: skip
+                for s in (250, 1000, 100, 500)}  # fmt: skip
 
     def matrix(self) -> Ways:
         """K(x, x)."""
         return {f"FMatDense, batches of {s}": lambda s=s: self._dense(s).permute(1, 3, 0, 2)
-                for s in (100, 250, 500, 1000)}  # fmt: skip
+                for s in (250, 1000, 100, 500)}  # fmt: skip
 
     def _function(self, x: Tensor, own: Tensor) -> Tensor:
         outputs = self.task.network(x)

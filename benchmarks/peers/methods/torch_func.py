@@ -28,16 +28,16 @@ class Method(TorchMethod):
 
     def trace(self) -> Ways:
         """Σ_d J_d J'_dᵀ, tile by tile."""
-        return {f"tiles of {s}": lambda s=s: self._tiles("ndp,mdp->nm", s) for s in (50, 100)}
+        return {f"tiles of {s}": lambda s=s: self._tiles("ndp,mdp->nm", s) for s in (100, 50)}
 
     def matrix(self) -> Ways:
         """J J'ᵀ, tile by tile."""
-        return {f"tiles of {s}": lambda s=s: self._tiles("ndp,mep->nmde", s) for s in (50, 100)}
+        return {f"tiles of {s}": lambda s=s: self._tiles("ndp,mep->nmde", s) for s in (100, 50)}
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Batch sizes that are tried."""
-        return (1, 4) if self.task.name == "transformer" else (25, 50, 100)
+        return (1, 4) if self.task.name == "transformer" else (50, 100, 25)
 
     def _call(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         return functional_call(self.task.network, (parameters, self.buffers), (x[None],))[0]
