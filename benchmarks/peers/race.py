@@ -76,7 +76,7 @@ class Worker:
         ready = stdout is not None and select.select([stdout], [], [], patience)[0]
         if not ready or stdout is None:
             self.end()
-            return {"error": f"over {patience:.0f} s"}
+            return {"error": f"over {patience:.0f} s on the clock"}
         line = stdout.readline()
         return json.loads(line) if line else {"error": "the process ended: out of memory?"}
 
