@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import map_alignment_denoising as denoising
+import map_alignment_way as way
 from map_alignment_cells import ARMS, Sizes, smallest, solve
 from map_alignment_page import write_page
-from map_alignment_way import measured
 from pages import ROOT
 from resumable import completed, keep, options, places, started
 
@@ -45,16 +46,18 @@ def main() -> None:
     cell = partial(solve, sizes=sizes, folder=folder, images=where["images"])
     completed(report, names, cell, where["results"], asked)
     finished = [name for name in names if name in report["cells"]]
-    ways = [f"way, {name}" for name in finished if name.rsplit(" ", 1)[0] in LEVELS]
-    way = partial(share_of_the_way, sizes=sizes, folder=folder)
-    completed(report, ways, way, where["results"], parser.parse_args(["--workers", "1"]))
+    of_levels = [name for name in finished if name.rsplit(" ", 1)[0] in LEVELS]
+    more = [f"{what}, {name}" for what in ("way", "denoising") for name in of_levels]
+    cell = partial(afterwards, sizes=sizes, folder=folder)
+    completed(report, more, cell, where["results"], parser.parse_args(["--workers", "1"]))
     keep(report, where["results"])
     print(write_page(report, where))
 
 
-def share_of_the_way(name: str, sizes: Sizes, folder: Path) -> dict:
-    """The cell that belongs to a finished one."""
-    return measured(name.removeprefix("way, "), sizes, folder)
+def afterwards(name: str, sizes: Sizes, folder: Path) -> dict:
+    """What is asked of the networks of a finished cell."""
+    what, cell = name.split(", ", 1)
+    return {"way": way, "denoising": denoising}[what].measured(cell, sizes, folder)
 
 
 if __name__ == "__main__":

@@ -5,90 +5,11 @@ from typing import Any
 
 import numpy as np
 from map_alignment_cells import ARMS, REACH
+from map_alignment_text import OPEN, PAGE
 from pages import markdown
 from resumable import minutes, relative
 
 from kinsight.drawing.style import CATEGORIES, DASHES, house_style, new_figure
-
-PAGE = """\
-# Map alignment: better than the labels it was taught?
-
-A network reads an image and the polygons of a map that lie beside their buildings. It is taught \
-to undo displacements that are added on top, so its labels are the wrong places of the map. Errors \
-of labels that are independent of each other and centred average out, and the network moves \
-polygons towards the buildings. The map is realigned with it, and it is taught again: three rounds.
-
-{scenes} generated scenes of {side} × {side} px with {given} vertices of buildings: roofs with \
-shading, tiles and shadows, trees over walls, roads, yards that look like roofs. In the main arm \
-every polygon is shifted by a Gaussian of 8 px on each axis. Steps in each round: {steps}, 16 \
-patches of 96² px at 1/4, 1/2 or full resolution, one network of 95,078 parameters for all. The \
-error of a vertex is its distance from the truth. *Unseen*: {held_out} scenes with the same noise \
-that no training saw.
-
-## Main arm
-
-![Share of vertices within τ pixels of the truth]({curves})
-
-{main}
-
-{aim}
-
-The same, on an unseen scene: broken, the map as given; blue, aligned; paler where it is less sure.
-
-![A scene with its map before and after]({scene})
-
-## Arms
-
-Median error in pixels, on the scenes of training; median over seeds, range in brackets where \
-there are several.
-
-{arms}
-
-- *one round*: the map after the first round. *realigned alone*: the first network applied three \
-times, never taught again. *unseen*: the last network on the unseen scenes.
-- *clean labels*: taught by the true map for as many steps as three rounds, applied to the noisy \
-one: what this network can do.
-- *shared*: no shifts of single polygons, a smooth field of 8 px with a length of 150 px: \
-neighbours err alike. *biased*: 8 px, and every polygon 6 px to the right. *missing, invented*: \
-a fifth of the polygons gone, a fifth more of copies anywhere. *displacement alone*: without the \
-loss of the segmentation.
-
-{said}
-
-## How far of the way
-
-Labels scatter by σ, the known displacements of training by d on each axis. The least squared \
-error goes d²/(d² + σ²) of the way r to the building: predicted from the labels' noise alone. \
-Measured: the slope of the first round's answers over r on unseen scenes, one pass at each scale, \
-with the correlation of answers and ways.
-
-{way}
-
-## Confidence
-
-1 / (1 + spread of four mirrored views + length of the last pass). Rank correlation with the error \
-of a polygon, unseen scenes, and the median error of the less sure and the surer half:
-
-{confidence}
-
-## Not measured here
-
-{open}
-
-## Repeat it
-
-```console
-$ python experiments/map_alignment.py --full
-```
-
-Without `--full`: the main arm with one seed. {minutes} minutes of processor time on {processor} \
-for {cells} cells, {threads} thread(s) each; PyTorch {torch}, Python {python}. All numbers: \
-`experiments/results/map_alignment.json`.
-"""
-OPEN = """\
-Real tiles and regions left out; the analysis of the tangent kernel (denoising factor, shift, \
-predicted noise gain, neighbours retrieved); whether the consistency of neighbours warns of shared \
-and biased errors."""
 
 
 def write_page(report: dict, where: dict[str, Path]) -> str:
@@ -110,14 +31,23 @@ def write_page(report: dict, where: dict[str, Path]) -> str:
         arms=arms_table(cells),
         said=said(cells),
         way=way_table(cells),
+        denoising=denoising_table(cells),
+        fails=fails(cells),
         confidence=confidence_table(cells),
-        open=OPEN,
+        open=OPEN + unmeasured(cells),
         minutes=minutes(report),
         cells=len(cells),
         **{name: environment[name] for name in ("processor", "threads", "torch", "python")},
     )
     where["page"].write_text(text)
     return text
+
+
+def unmeasured(cells: dict) -> str:
+    """A sentence on the arms that no cell has."""
+    names = [arm for arm in ARMS if not seeds(cells, arm)]
+    told = f" Arms of the script without a cell so far: {'; '.join(names)}."
+    return told if names else ""
 
 
 def seeds(cells: dict, arm: str) -> list[dict]:
@@ -230,6 +160,27 @@ def way_table(cells: dict) -> str:
         for name, cell in cells.items() if name.startswith("way, ") for row in cell["way"]
     ]  # fmt: skip
     return markdown(["arm, seed", "resolution", "predicted", "measured", "correlation"], lines)
+
+
+def denoising_table(cells: dict) -> str:
+    """What the kernel says, beside what the truth says."""
+    head = ["arm, seed", "windows", "factor", "shift", "gain", "σ̂", "σ", "error", "density"]
+    names = ("windows", "factor", "shift", "gain", "level", "label", "error", "density")
+    lines = [
+        [name.removeprefix("denoising, "), *("–" if v is None else f"{v:.3g}" for v in values)]
+        for name, values in (
+            (name, [cell[key] for key in names])
+            for name, cell in cells.items()
+            if name.startswith("denoising, ")
+        )
+    ]
+    return markdown(head, lines)
+
+
+def fails(cells: dict) -> str:
+    """The assumptions that the analysis itself found broken."""
+    found = {one for name, cell in cells.items() for one in cell.get("fails", ())}
+    return "Found broken: " + ("; ".join(sorted(found)) or "nothing") + "."
 
 
 def figure(cells: dict):

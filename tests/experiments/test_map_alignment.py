@@ -12,8 +12,8 @@ SPECIFICATION = importlib.util.spec_from_file_location("map_alignment", PATH)
 map_alignment = importlib.util.module_from_spec(SPECIFICATION)
 sys.modules["map_alignment"] = map_alignment
 SPECIFICATION.loader.exec_module(map_alignment)
-parts = ("cells", "page", "way")
-cells, page, way = (sys.modules[f"map_alignment_{name}"] for name in parts)
+parts = ("cells", "page", "way", "denoising")
+cells, page, way, denoising = (sys.modules[f"map_alignment_{name}"] for name in parts)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,18 @@ def test_the_page_says_what_was_measured(solved, tmp_path) -> None:
     sizes = {"scenes": 1, "held_out": 1, "side": 288, "steps": [2, 1, 1]}
     report = {"sizes": sizes, "environment": environment}
     ways = {"way": [{"scale": 4, "predicted": 0.67, "measured": 0.5, "correlation": 0.25}]}
+    more = {"windows": 9, "factor": 0.5, "shift": 1, "gain": 0.3, "level": None, "label": 2.0}
+    more |= {"error": 1.0, "density": 4.0, "fails": ["one", "another"]}
     report["cells"] = {"main 0": found, "main 1": found, "way, main 0": ways}
+    report["cells"]["denoising, main 0"] = more
     report["cells"] = {name: cell | {"seconds": 1.0} for name, cell in report["cells"].items()}
     where = {"images": tmp_path, "page": tmp_path / "map_alignment.md"}
     text = page.write_page(report, where)
     after = next(row for row in found["rows"] if row["stage"] == "round 3")
     assert f"Measured {after['median']:.2f} px" in text
-    assert "3 cells" in text
+    assert "4 cells" in text
+    assert "| main 0 | 9 | 0.5 | 1 | 0.3 | – | 2 | 1 | 4 |" in text
+    assert "Found broken: another; one." in text
     assert "| main 0 | 1/4 | 0.67 | 0.50 | 0.25 |" in text
     assert (tmp_path / "map_alignment.png").exists()
 
@@ -96,6 +101,24 @@ def test_a_network_that_does_not_move_goes_no_part_of_the_way(solved) -> None:
     found = way.measured("main 0", cells.smallest(cells.Sizes()), folder / "runs")
     assert [row["scale"] for row in found["way"]] == [4, 2, 1]
     assert all(abs(row["measured"]) < 0.3 for row in found["way"])  # after two steps
+
+
+def test_labels_of_windows_are_the_true_ones_and_the_noise(solved) -> None:
+    """In pixels of the window: noise of 8 px at a quarter of the resolution is 2 px."""
+    sizes = cells.Sizes(scenes=2)
+    data, labels, true = denoising.windows("main 0", sizes, 100, 32)
+    assert len(labels) == len(data[0]) > 20
+    assert denoising.size(labels - true) == pytest.approx(2, rel=0.25)
+
+
+def test_the_factor_is_that_of_the_gram_matrix(solved) -> None:
+    """One direction: f = J θ with the same gradient everywhere would average to 1/√N."""
+    _, folder = solved
+    sizes = cells.smallest(cells.Sizes())
+    found = denoising.measured("main 0", sizes, folder / "runs", side=32, training=None)
+    assert found["windows"] > 1
+    assert 1 / np.sqrt(2 * found["windows"]) <= found["factor"] <= 2
+    assert 1 <= found["density"] <= found["windows"]
 
 
 def test_ranks_are_compared_and_not_values() -> None:

@@ -3,6 +3,7 @@
 from kinsight.alignment.applying import Alignment, Passes, align
 from kinsight.alignment.geojson import PolygonFile, read_geojson, write_geojson
 from kinsight.alignment.job import align_files, train_folder
+from kinsight.alignment.masks import polygons_of_mask
 from kinsight.alignment.network import AlignmentNetwork, NetworkSize
 from kinsight.alignment.noise import LabelNoise, NoisyMap, vertex_errors, within
 from kinsight.alignment.patches import Displacements
@@ -35,6 +36,7 @@ __all__ = [
     "align_files",
     "load_network",
     "picture",
+    "polygons_of_mask",
     "rasterised",
     "read_folder",
     "read_geojson",

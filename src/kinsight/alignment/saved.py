@@ -117,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever a damaged file leads to
-        said = str(error).split("\n")[0]
+        said = error.strerror if isinstance(error, OSError) else "a file of something else"
         raise DataError(f"{path}: expected a file of kinsight, got: {said}") from error
     if not isinstance(value, dict) or value.get("kind") != _KIND:
         raise DataError(f"{path}: expected a network for alignment, got something else")
