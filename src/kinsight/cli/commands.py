@@ -142,7 +142,7 @@ def _kept(out: Path) -> str:
     return f"The first {rows:,} rows are kept in {out}; the same command goes on from there."
 
 
-app.command("explore", hidden=True)(explore_command)  # until its page is there
+app.command("explore")(explore_command)
 app.command("decisions")(decisions_command)
 app.command("export")(export_command)
 app.command("align")(align_command)
