@@ -62,7 +62,8 @@ def test_what_takes_too_long_is_ended(rules, tmp_path):
     entry = Entry("torch_func")
     worker = _started(entry, tmp_path, rules)
     assert worker is not None
-    assert worker.ask({"do": "run", "way": "tiles of 50"}, 0.0) == {"error": "over 0 s on the clock"}
+    answer = worker.ask({"do": "run", "way": "tiles of 50"}, 0.0)
+    assert answer == {"error": "over 0 s on the clock"}
     assert worker.ask({"do": "pass"}, 5.0) == {"error": "the process has ended"}
     assert Rules(tmp_path).memory > 0
 
