@@ -90,7 +90,8 @@ $ python experiments/map_alignment.py --full
 
 Without `--full`: the main arm with one seed. {minutes} minutes of processor time on {processor} \
 for {cells} cells, {threads} thread(s) each; a cell that was stopped and went on counts from its \
-last start, as those of 1,400 steps here do, so these took longer. PyTorch {torch}, Python {python}. All numbers: \
+last start, as those of 1,400 steps here do, so these took longer. PyTorch {torch}, \
+Python {python}. All numbers: \
 `experiments/results/map_alignment.json`.
 """
 OPEN = """\
