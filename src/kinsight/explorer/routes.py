@@ -44,6 +44,7 @@ def view_routes(session: Session) -> APIRouter:
 
     _column_routes(api, session)
     _sample_routes(api, session)
+    _pair_route(api, session)
     _list_routes(api, session)
     return api
 
@@ -108,6 +109,8 @@ def _sample_routes(api: APIRouter, session: Session) -> None:
             raise refusal(404, "a picture", f"none of sample {i}", do)
         return Response(repainted(found, f"picture of sample {i}"), media_type="image/png")
 
+
+def _pair_route(api: APIRouter, session: Session) -> None:
     @api.get("/views/{v}/pairs/{i}/{j}")
     def pair(v: Number, i: Number, j: Number) -> answers.PairAnswer:
         view = _with(session, v, i)
