@@ -12,7 +12,7 @@ SPECIFICATION = importlib.util.spec_from_file_location("noise_gain", PATH)
 noise_gain = importlib.util.module_from_spec(SPECIFICATION)
 sys.modules["noise_gain"] = noise_gain
 SPECIFICATION.loader.exec_module(noise_gain)
-smoothers, training = noise_gain.smoothers, sys.modules["training"]
+smoothers, training = noise_gain.smoothers, sys.modules["recipes"]
 
 
 def linear(inputs: int) -> torch.nn.Sequential:

@@ -14,7 +14,7 @@ SPECIFICATION = importlib.util.spec_from_file_location("uncertainty", PATH)
 uncertainty = importlib.util.module_from_spec(SPECIFICATION)
 sys.modules["uncertainty"] = uncertainty
 SPECIFICATION.loader.exec_module(uncertainty)
-scores, tables, training = (sys.modules[name] for name in ("scores", "tables", "training"))
+scores, tables, training = (sys.modules[name] for name in ("scores", "tables", "recipes"))
 
 
 @pytest.fixture

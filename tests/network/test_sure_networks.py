@@ -62,7 +62,7 @@ DENSE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("output", [*FLAT, *DENSE], ids=str)
+@pytest.mark.parametrize("output", [*FLAT, *DENSE])
 def test_outputs_do_not_look_as_if_rows_went_where_the_data_say(output: Any) -> None:
     """Else owners of rows would be sought anew in every batch, at many times the cost."""
     model: nn.Module = nn.Linear(4, 3)
