@@ -69,7 +69,7 @@ def test_going_on_from_any_row_gives_the_same_rows(first: int) -> None:
 def test_a_small_budget_finishes_rows_range_by_range() -> None:
     source = exact(memory_budget=SMALLEST_BUDGET, batch_size=4)[0]
     parts = list(walk(source, tallies()))
-    assert len(parts) > 2
+    assert len(parts) > 1
     assert [p.rows.start for p in parts[1:]] == [p.rows.stop for p in parts[:-1]]
     whole = answers(exact()[0], *tallies())
     found = joined(parts).columns

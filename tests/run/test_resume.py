@@ -11,7 +11,7 @@ import pytest
 from kinsight.errors import RunFolderError
 from kinsight.run import Settings, analyze
 from kinsight.run.parts import Parts
-from run.subjects import subject
+from run.subjects import inputs, subject
 
 # Small enough for several ranges of rows; one range is what a stopped run keeps.
 SETTINGS = Settings(memory_budget=1 << 20, batch_size=4)
@@ -71,8 +71,9 @@ def test_a_damaged_range_is_computed_again(tmp_path: Path) -> None:
     made: list[Parts] = []
     original, Parts.clear = Parts.clear, lambda self: None
     save, Parts.save = Parts.save, lambda self, part: (made.append(self), save(self, part))[1]
+    more = subject(data=inputs(100))
     try:
-        whole = analyze(subject(), tmp_path, SETTINGS)
+        whole = analyze(more, tmp_path, SETTINGS)
     finally:
         Parts.clear, Parts.save = original, save
     parts = made[0]
@@ -85,7 +86,7 @@ def test_a_damaged_range_is_computed_again(tmp_path: Path) -> None:
     before = whole.table("samples")
     record = tmp_path / "run.json"
     record.write_text(record.read_text().replace('"finished"', '"running"', 1))
-    again = analyze(subject(), tmp_path, SETTINGS)
+    again = analyze(more, tmp_path, SETTINGS)
     assert again.table("samples").equals(before)
 
 
