@@ -35,8 +35,8 @@ LAYERS = {
 SHIFTS = (1, 2, 4)
 
 
-def main() -> None:
-    """Pairs, explanations, hiding, shifting, pages."""
+def parsed() -> argparse.Namespace:
+    """What was asked for."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--pool", type=int, default=600, help="test images to find pairs among")
@@ -45,7 +45,12 @@ def main() -> None:
     options.add_argument("--shifted", type=int, default=40, help="pairs of the shifting study")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--seed", type=int, default=0)
-    asked = options.parse_args()
+    return options.parse_args()
+
+
+def main() -> None:
+    """Pairs, explanations, hiding, shifting, pages."""
+    asked = parsed()
     torch.set_num_threads(asked.threads)
     began = time.perf_counter()
     model = resnet20(asked.data)

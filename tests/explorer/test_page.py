@@ -219,6 +219,32 @@ def test_two_checkpoints_side_by_side(chromium, run: RunFolder, other: Path) -> 
         assert page.complaints == []
 
 
+def test_a_class_has_one_colour_though_one_network_never_says_another(
+    chromium, run: RunFolder, tmp_path: Path
+) -> None:
+    model = network()
+    with torch.no_grad():
+        labels = model(subject().data).argmax(1)
+        model[2].bias[0] = -1e3  # the first class is never said: those after it must not move up
+    labels[[5, 17, 30]] = (labels[[5, 17, 30]] + 1) % 3
+    analyze(subject(model=model, labels=labels, classes=NAMES), tmp_path / "fewer")
+    with (
+        serving(run.path, tmp_path / "fewer") as address,
+        Page(chromium, address, "?colour=predicted") as page,
+    ):
+        found = []
+        for view in ("all", "fewer"):
+            page.page.get_by_role("button", name=view, exact=True).click()
+            entries = page.page.get_by_role("list", name="Legend: prediction").locator("button")
+            expect(entries).to_have_count(3 if view == "all" else 2)
+            pairs = entries.evaluate_all(
+                "all => all.map(b => [b.querySelector('bdi').innerText,"
+                " b.querySelector('path').getAttribute('fill')])"
+            )
+            found.append(dict(pairs))
+        assert {name: found[0][name] for name in found[1]} == found[1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("query", ["", "?queue=suspected&colour=density&sample=5&with=17"])
 def test_nobody_is_shut_out(chromium, address: str, scheme: str, query: str) -> None:

@@ -11,7 +11,6 @@ const PATHS = {
   right: "M9 5l7 7-7 7",
   undo: "M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
   save: "M12 4v11M7 11l5 5 5-5M4 20h16",
-  link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
 } as const;
 
 export type IconName = keyof typeof PATHS;
