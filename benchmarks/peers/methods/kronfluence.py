@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from peers.methods.base import TorchMethod, Ways
+from peers.networks import own_class
 from peers.tasks import WithOutput
 
 
@@ -72,3 +73,38 @@ class Method(TorchMethod):
             overwrite_output_dir=True,
         )  # fmt: skip
         return self.analyzer.load_pairwise_scores("scores")["all_modules"]
+
+
+def pairwise(
+    model: torch.nn.Module, queries: tuple[Tensor, Tensor], samples: tuple[Tensor, Tensor],
+    device: torch.device, dtype: torch.dtype | None,
+) -> Tensor:  # fmt: skip
+    """Inner products of inputs with their own classes, on a device: (Q, N)."""
+
+    class OwnClass(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = model
+
+        def forward(self, x: Tensor, own: Tensor) -> Tensor:
+            return own_class(self.network(x), own)
+
+    asked = Output()
+    half = {} if dtype is None else {"amp_dtype": dtype, "per_sample_gradient_dtype": dtype,
+                                     "precondition_dtype": dtype, "score_dtype": dtype}  # fmt: skip
+    with tempfile.TemporaryDirectory() as place:
+        analyzer = Analyzer(
+            "gpu", prepare_model(copy.deepcopy(OwnClass()), asked), asked,
+            cpu=device.type == "cpu", disable_tqdm=True, output_dir=place,
+        )  # fmt: skip
+        ours, theirs = TensorDataset(*samples), TensorDataset(*queries)
+        analyzer.fit_all_factors(
+            "identity", ours, per_device_batch_size=100,
+            factor_args=FactorArguments(strategy="identity"), overwrite_output_dir=True,
+        )  # fmt: skip
+        analyzer.compute_pairwise_scores(
+            "scores", "identity", theirs, ours, per_device_query_batch_size=1000,
+            per_device_train_batch_size=200, overwrite_output_dir=True,
+            score_args=ScoreArguments(damping_factor=0.0, **half),
+        )  # fmt: skip
+        return analyzer.load_pairwise_scores("scores")["all_modules"]

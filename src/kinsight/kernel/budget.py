@@ -7,11 +7,15 @@ import torch
 from kinsight.errors import ArgumentError, OutputSizeError
 
 _LARGEST_BATCH = 128
+_LARGEST_BATCH_CUDA = 512  # a GPU waits for the processor unless each call has much to do
 _LARGEST_BATCH_HALF = 32  # bfloat16 tells the owners of rows apart up to here
 
 
 def memory_budget(asked: int | None, device: torch.device) -> int:
-    """``asked`` bytes, or a quarter of what the machine (or the GPU) has."""
+    """``asked`` bytes, or a quarter of the machine's, or three quarters of a GPU's free ones.
+
+    A machine's memory is shared with the data and with other programs; a GPU's seldom is.
+    """
     if asked is not None:
         if isinstance(asked, bool) or asked < 1 << 20:
             raise ArgumentError(
@@ -19,13 +23,18 @@ def memory_budget(asked: int | None, device: torch.device) -> int:
             )
         return int(asked)
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 4
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (torch.cuda.mem_get_info(device)[0] + kept) * 3 // 4
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
-def batch_size_for(bytes_per_sample: int, budget: int, dtype: torch.dtype) -> int:
+def batch_size_for(
+    bytes_per_sample: int, budget: int, dtype: torch.dtype, device: torch.device
+) -> int:
     """Samples a batch so that capturing one takes at most an eighth of the budget."""
-    largest = _LARGEST_BATCH_HALF if dtype in (torch.float16, torch.bfloat16) else _LARGEST_BATCH
+    largest = _LARGEST_BATCH_CUDA if device.type == "cuda" else _LARGEST_BATCH
+    if dtype in (torch.float16, torch.bfloat16):
+        largest = _LARGEST_BATCH_HALF
     return max(1, min(largest, budget // 8 // max(bytes_per_sample, 1)))
 
 

@@ -28,6 +28,7 @@ from kinsight.tangent.coverage import Coverage, CoverageRow
 from kinsight.tangent.features import Features
 from kinsight.tangent.forecast import NOTHING, Way, forecast
 from kinsight.tangent.independence import check_gradients
+from kinsight.tangent.precision import full_float32
 from kinsight.tangent.rates import rates_of
 
 _FEW = 8  # samples among which two with a finite output are sought
@@ -55,7 +56,9 @@ class Engine:
         batch_size: int | None,
         tolerance: float | None,
         metric: Metric | None = None,
+        products: torch.dtype | None = None,
     ):
+        self.products = products
         self.function = function
         self.capture = Capture(function)
         self.metric = metric or Euclidean()
@@ -74,11 +77,12 @@ class Engine:
         """The data as batches, after the network was checked on some of it."""
         batches = Batches(data)
         check_mode(self.function.model)
-        check_samples(self.function, batches)
-        if not self._checked:
-            check_gradients(self.function, batches)
-            self._checked = True
-        self._measure(batches)
+        with full_float32(self.function.device):
+            check_samples(self.function, batches)
+            if not self._checked:
+                check_gradients(self.function, batches)
+                self._checked = True
+            self._measure(batches)
         return batches
 
     @property
@@ -118,7 +122,8 @@ class Engine:
         if self._asked is None:
             largest = max(features.bytes, settled(features, _PAIRS).bytes)
             per_sample = largest // batch_length(batch)
-            self._size = batch_size_for(per_sample, self.budget, self.function.dtype)
+            function = self.function
+            self._size = batch_size_for(per_sample, self.budget, function.dtype, function.device)
         self._tell_fallback()
 
     def raw(
@@ -163,6 +168,8 @@ class Engine:
             if normalization is not None or bool((own.scale != 1).any()):
                 weights = own.weights(normalization) if unit_rank else own.root()
                 features = features.mapped(lambda block, w=weights: block.mix(w))
+            if (precision := self.products) is not None:
+                features = features.mapped(lambda block, p=precision: block.rounded(p))
             inverse = own.root(-1.0) * own.scale.square()[:, None, None]
             yield Held(piece.start, piece.stop, features, inverse)
 

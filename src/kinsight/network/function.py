@@ -154,11 +154,37 @@ def _in_place(
     device = None if device is None else present_device("device", device)
     tensors = [*model.parameters(), *model.buffers()]
     other = any(
-        (dtype is not None and t.is_floating_point() and t.dtype != dtype)
+        (dtype is not None and _counts(t) and t.dtype.to_real() != dtype)
         or (device is not None and t.device != device)
         for t in tensors
     )
-    return copy.deepcopy(model).to(device=device, dtype=dtype) if other else model
+    return _moved(_copied(model), dtype, device) if other else model
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A deep copy, also where a hook puts a weight together that autograd has a graph of.
+
+    Pruning and the old form of weight norm do; they put it together anew in every pass.
+    """
+    made = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Tensor)]
+    return copy.deepcopy(model, {id(v): v.detach().clone() for v in made if not v.is_leaf})
+
+
+def _counts(value: Tensor) -> bool:
+    """Whether it has a floating point."""
+    return value.is_floating_point() or value.is_complex()
+
+
+def _moved(model: nn.Module, dtype: torch.dtype | None, device: Any) -> nn.Module:
+    """``model.to``, except that complex weights stay complex: there it drops what is imaginary."""
+    if dtype is None:
+        return model.to(device=device)
+
+    def there(value: Tensor) -> Tensor:
+        kind = dtype.to_complex() if value.is_complex() else dtype
+        return value.to(device=device, dtype=kind if _counts(value) else None)
+
+    return model._apply(there)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from kinsight.tangent.fallback import one_sample_at_a_time
 from kinsight.tangent.features import Features
 from kinsight.tangent.fitness import fit_samples
 from kinsight.tangent.graph import Edge, Graph, edge, edge_shape, parameters_behind, read_graph
+from kinsight.tangent.precision import full_float32
 from kinsight.tangent.pullback import pull_back
 from kinsight.tangent.rules import Use, rule_for
 from kinsight.tangent.rules.registry import operator_of
@@ -62,13 +63,15 @@ class Capture:
                 fit = fit_samples(self.function, graph, rows, batch)
                 if not bool(fit.all()):
                     return self._set_apart(batch, rows, fit)
-                found = self._learn(batch, graph, len(rows))
+                with full_float32(rows.device):
+                    found = self._learn(batch, graph, len(rows))
             if len(rows) == 1 and (found is None or graph.misread_alone):
                 # Alone, a sample cannot show what is its own.
                 return _keep(self(_repeat(batch, [0, 0])), torch.tensor([0]))
             deltas = _deltas(graph, rows, found, self.differentiable) if found else {}
             if found is None or not _still_silent(graph, found, deltas):
-                found = self._read(graph, rows)
+                with full_float32(rows.device):
+                    found = self._read(graph, rows)
                 deltas = _deltas(graph, rows, found, self.differentiable)
             return self._features(graph, rows, found, deltas)
 

@@ -29,6 +29,7 @@ from torch import Tensor
 
 _ENTRIES = 1 << 18  # entries scattered at a time: their buckets stay in the cache
 _NUMBERS = 1 << 22  # of spectra held at a time
+_TIMES_ON_GPU = 64  # as many of both: no cache to stay in, and every call must be worth making
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Hash:
         """
         flat, sums = value.flatten(0, 1), total.view(-1, total.shape[2])
         columns = len(self.column)
-        step = max(1, _ENTRIES // max(columns, 1))
+        step = max(1, _at_once(_ENTRIES, value) // max(columns, 1))
         for o in range(0, len(self.row), step):
             rows = slice(o, o + step)
             bucket = (self.row[rows, None] + self.column) % self.dim
@@ -109,7 +110,7 @@ class Hash:
         often as there are S rows.
         """
         numbers = max(rows.shape[1], columns.shape[1]) * rows.shape[2] * self.dim
-        step = max(1, _NUMBERS // numbers)
+        step = max(1, _at_once(_NUMBERS, rows) // numbers)
         for turn in self.turn.unique().tolist():
             mine = self.turn == turn
             place, sign = self.row[mine], self.row_sign[mine]
@@ -133,6 +134,10 @@ def folded(total: Tensor) -> Tensor:
     """What was added up with double buckets: (…, 2S) -> (…, S)."""
     half = total.shape[-1] // 2
     return total[..., :half] - total[..., half:]
+
+
+def _at_once(count: int, like: Tensor) -> int:
+    return count * _TIMES_ON_GPU if like.is_cuda else count
 
 
 def _spread(value: Tensor, place: Tensor, sign: Tensor, dim: int) -> Tensor:

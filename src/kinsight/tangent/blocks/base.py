@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from kinsight.tangent.hashing import Hash
 
 _PIECE = 2048  # terms of a sum that are added in their own precision
+_FILLS_GPU = 1 << 29  # bytes: enough work for all of a GPU's units in one call
 
 
 class Block(ABC):
@@ -48,14 +49,18 @@ class Block(ABC):
         """The form in which ``pairs`` inner products a sample cost least."""
         return self
 
+    def rounded(self, dtype: torch.dtype) -> "Block":
+        """What is written out in another precision; factors stay as they are."""
+        return self
+
     def trace_gram(self, other: "Block") -> Tensor:
         """Σ_d ⟨J_b^d, J'_c^d⟩: (B, C)."""
-        return self.dense().flatten(1) @ other.dense().flatten(1).T
+        return long_rows(self.dense().flatten(1), other.dense().flatten(1))
 
     def gram(self, other: "Block") -> Tensor:
         """⟨J_b^d, J'_c^e⟩: (B, C, D, E)."""
         ours, theirs = self.dense(), other.dense()
-        product = ours.flatten(0, 1) @ theirs.flatten(0, 1).T
+        product = long_rows(ours.flatten(0, 1), theirs.flatten(0, 1))
         return product.unflatten(1, theirs.shape[:2]).unflatten(0, ours.shape[:2]).transpose(1, 2)
 
     def own_gram(self) -> Tensor:
@@ -98,6 +103,17 @@ class Block(ABC):
         return None
 
 
+def long_rows(ours: Tensor, theirs: Tensor) -> Tensor:
+    """a bᵀ: (B, P), (C, P) -> (B, C). Halves are multiplied exactly and added up in float32."""
+    if ours.dtype != theirs.dtype:  # one side was kept factored, or lies in another order
+        ours, theirs = ours.float(), theirs.float()
+    elif ours.dtype in (torch.bfloat16, torch.float16):
+        if ours.is_cuda:
+            return torch.mm(ours, theirs.T, out_dtype=torch.float32)
+        ours, theirs = ours.float(), theirs.float()
+    return ours @ theirs.T
+
+
 def differentiated(*tensors: Tensor) -> bool:
     """Whether what is made of them will be differentiated again, backward or forward."""
     return any(
@@ -112,11 +128,28 @@ def row_products(left: Tensor, right: Tensor) -> Tensor:
     A batched product with so few rows adds up its terms one after the other in their own
     precision: over 270,000 entries of one sign that loses 2e-5 in float32. Pieces lose 1e-7.
     """
+    if left.is_cuda:
+        return _products_at_once(left, right)
     total = left.new_zeros(len(left), left.shape[1], right.shape[1], dtype=torch.float64)
     for start in range(0, left.shape[2], _PIECE):
         piece = slice(start, start + _PIECE)
         total += left[..., piece] @ right[..., piece].mT
     return total
+
+
+def _products_at_once(left: Tensor, right: Tensor) -> Tensor:
+    """The same on a GPU, where thousands of small products would take longer to ask for."""
+    whole = left.shape[2] // _PIECE * _PIECE
+    ours, theirs = (
+        value[..., :whole].unflatten(2, (-1, _PIECE)).transpose(1, 2) for value in (left, right)
+    )  # (B, P / piece, D, piece)
+    total = (ours @ theirs.mT).sum(1, dtype=torch.float64)
+    return total + left[..., whole:] @ right[..., whole:].mT
+
+
+def cache_bytes(like: Tensor, on_processor: int) -> int:
+    """Bytes to work on at a time: what a processor's cache holds; on a GPU what fills it."""
+    return _FILLS_GPU if like.is_cuda else on_processor
 
 
 def pairs(ours: Tensor, theirs: Tensor) -> Tensor:

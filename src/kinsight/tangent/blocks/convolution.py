@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinsight.tangent import plan
-from kinsight.tangent.blocks.base import Block, differentiated
+from kinsight.tangent.blocks.base import Block, cache_bytes, differentiated
 from kinsight.tangent.blocks.dense import Dense
 from kinsight.tangent.blocks.outer import Outer
 from kinsight.tangent.blocks.taps import Taps
@@ -93,7 +93,7 @@ class Convolution(Block):
         delta = self.delta.flatten(3).unflatten(2, (groups, -1)).transpose(1, 2).flatten(2, 3)
         result = self.value.new_empty(batch, shape.rows, groups, shape.outputs * shape.inputs)
         sample = groups * shape.inputs * shape.positions * self.value.element_size()
-        step = max(1, _CHUNK // sample)
+        step = max(1, cache_bytes(self.value, _CHUNK) // sample)
         for i in range(0, batch, step):
             seen = patches(self.value[i : i + step], self.geometry, sizes)  # (b, G, I, L)
             product = delta[i : i + step] @ seen.mT  # (b, G, D·O, I)

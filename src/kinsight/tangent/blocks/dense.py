@@ -30,6 +30,9 @@ class Dense(Block):
         mixing = weights.to(self.value.dtype).transpose(0, 1).flatten(1)  # (D', B·D)
         return mixing @ self.value.flatten(0, 1)
 
+    def rounded(self, dtype: torch.dtype) -> Block:
+        return replace(self, value=self.value.to(dtype))
+
     def peak(self) -> Tensor:
         return largest(self.value)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kinsight.tangent.blocks.base import Block, row_products
+from kinsight.tangent.blocks.base import Block, cache_bytes, long_rows, row_products
 from kinsight.tangent.hashing import Hash
 
 _CHUNK = 1 << 23  # bytes of copied input at a time: they stay in the cache
@@ -39,7 +39,8 @@ class Taps(Block):
         result = value.new_empty(kernel[0], batch, right.shape[1], width)
         across = prod(sizes[1:])  # positions in one row of the output
         rows = value.shape[2] + 2 * padding[0]
-        step = max(1, _CHUNK // (rows * across * width * value.element_size()))
+        at_once = cache_bytes(value, _CHUNK)
+        step = max(1, at_once // (rows * across * width * value.element_size()))
         for b in range(0, batch, step):
             part = slice(b, b + step)
             seen = _columns(value[part], kernel, padding, dilation, sizes).flatten(2)
@@ -65,6 +66,9 @@ class Taps(Block):
         mixed = weights @ self.value.flatten(3)
         return replace(self, value=mixed.unflatten(3, self.value.shape[3:]))
 
+    def rounded(self, dtype: torch.dtype) -> Block:
+        return replace(self, value=self.value.to(dtype))
+
     def keep(self, samples: Tensor) -> Block:
         return Taps(self.value[:, samples], self.taps)
 
@@ -77,7 +81,7 @@ class Taps(Block):
     def trace_gram(self, other: Block) -> Tensor:
         if not self._alike(other):
             return super().trace_gram(other)
-        return sum_of(a.flatten(1) @ b.flatten(1).T for a, b in self._with(other))
+        return sum_of(long_rows(a.flatten(1), b.flatten(1)) for a, b in self._with(other))
 
     def gram(self, other: Block) -> Tensor:
         if not self._alike(other):
@@ -85,7 +89,7 @@ class Taps(Block):
         shape = (*self.value.shape[1:3], *other.value.shape[1:3])  # type: ignore[attr-defined]
         pairs = ((a.flatten(0, 1).flatten(1), b.flatten(0, 1).flatten(1)) for a, b in
                  self._with(other))  # fmt: skip
-        return sum_of(a @ b.T for a, b in pairs).reshape(shape).transpose(1, 2)
+        return sum_of(long_rows(a, b) for a, b in pairs).reshape(shape).transpose(1, 2)
 
     def own_gram(self) -> Tensor:
         rows = (part.flatten(2) for part in self.value)

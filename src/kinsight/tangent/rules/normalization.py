@@ -47,7 +47,8 @@ def batch_norm(use: Use) -> Block | None:
     normalized = None
     if use.slot == 1:
         mean = use.saved("running_mean").reshape(shape)
-        inverse = (use.saved("running_var") + node._saved_eps).rsqrt().reshape(shape)
+        eps = node._saved_epsilon if hasattr(node, "_saved_epsilon") else node._saved_eps  # cuDNN's
+        inverse = (use.saved("running_var") + eps).rsqrt().reshape(shape)
         normalized = (value - mean) * inverse
     return _scale_or_shift(use, normalized, (1, *use.shape, *[1] * (value.dim() - 2)))
 
