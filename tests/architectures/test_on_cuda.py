@@ -85,4 +85,6 @@ def test_sketches_densities_and_losses_work_there(tmp_path) -> None:
     model = convolutions().cuda()
     loss = ks.losses.SimilarityLoss(model, reduce="means")
     loss(x[:8].cuda(), x[8:16].cuda()).backward()
-    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert {name for name, _ in model.named_parameters()} - set(found) == {"6.bias"}  # J has none
+    assert all(bool(grad.isfinite().all()) for grad in found.values())

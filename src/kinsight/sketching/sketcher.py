@@ -64,7 +64,7 @@ class Sketcher:
             own.trace.sqrt().masked_fill(own.bad, torch.nan).cpu(),
             own.rank.cpu(),
             features.values.cpu(),
-            {name: share.cpu() for name, share in own.shares.items()},
+            _together_to_cpu(own.shares),
             rows,
             whitening,
         )
@@ -111,6 +111,13 @@ class Sketcher:
             made = Hash.of(name, (*parameter.shape, *pair), self.dim, self.seed)
             self._hashes[name] = made.to(like)
         return self._hashes[name]
+
+
+def _together_to_cpu(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Values of one shape brought over in one go: each on its own would wait for the device."""
+    if not values:
+        return {}
+    return dict(zip(values, torch.stack(list(values.values())).cpu(), strict=True))
 
 
 def _wide(like: Tensor) -> torch.dtype:

@@ -139,6 +139,8 @@ def row_products(left: Tensor, right: Tensor) -> Tensor:
 
 def _products_at_once(left: Tensor, right: Tensor) -> Tensor:
     """The same on a GPU, where thousands of small products would take longer to ask for."""
+    if left is right and left.shape[1] == 1:
+        return torch.linalg.vector_norm(left, dim=2, dtype=torch.float64).square()[..., None]
     whole = left.shape[2] // _PIECE * _PIECE
     ours, theirs = (
         value[..., :whole].unflatten(2, (-1, _PIECE)).transpose(1, 2) for value in (left, right)
