@@ -24,6 +24,7 @@ from kinsight.alignment import (
 
 REACH = np.arange(33)  # pixels
 TEST_SEED = 500  # of scenes that no training sees
+DRAW = 1_000_000_007  # between the seeds of two draws of noise
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Sizes:
     held_out: int = 6
     side: int = 480  # of a scene, pixels
     steps: tuple[int, ...] = (700, 350, 350)
+    tile: int = 512  # of a scene of real tiles, pixels at most
+    tile_steps: tuple[int, ...] = (1000, 500, 500)
+    tile_scenes: int | None = None  # of a region, at most
 
 
 @dataclass(frozen=True)
@@ -70,59 +74,83 @@ class Region:
         """Where the given maps say that the polygons are."""
         return [one.polygons for one in self.noisy]
 
+    def errors(self, maps: list[list[Polygon]]) -> list[np.ndarray]:
+        """Distances of all vertices from the truth, in pixels: (V,) for each scene."""
+        found = zip(maps, self.noisy, self.scenes, strict=True)
+        return [vertex_errors(m, n.source, s.polygons) for m, n, s in found]
+
     def row(self, stage: str, region: str, maps: list[list[Polygon]]) -> dict:
         """Errors of all vertices of one state of the maps."""
-        found = zip(maps, self.noisy, self.scenes, strict=True)
-        errors = np.concatenate([vertex_errors(m, n.source, s.polygons) for m, n, s in found])
-        return {
-            "stage": stage,
-            "region": region,
-            "median": round(float(np.median(errors)), 3),
-            "mean": round(float(errors.mean()), 3),
-            "within": [round(float(share), 4) for share in within(errors, REACH)],
-        }
+        return {"stage": stage, "region": region, **summary(self.errors(maps))}
 
 
-def region(count: int, seed: int, noise: LabelNoise, side: int = 480) -> Region:
-    """Generated scenes and their noise."""
+def summary(parts: list[np.ndarray]) -> dict:
+    """Median, mean, and the share within each of ``REACH`` pixels, of errors (V,) in parts."""
+    errors = np.concatenate(parts)
+    return {
+        "median": round(float(np.median(errors)), 3),
+        "mean": round(float(errors.mean()), 3),
+        "within": [round(float(share), 4) for share in within(errors, REACH)],
+    }
+
+
+def region(count: int, seed: int, noise: LabelNoise, side: int = 480, draw: int = 0) -> Region:
+    """Generated scenes and their noise; another ``draw``: the same scenes with other noise."""
     found = scenes(count, seed, side)
     noisy = [
-        noise.applied(one.polygons, side, side, 7919 * seed + number)
+        noise.applied(one.polygons, side, side, 7919 * seed + number + DRAW * draw)
         for number, one in enumerate(found)
     ]
     return Region(found, noisy)
 
 
-def solve(name: str, sizes: Sizes, folder: Path, images: Path | None = None) -> dict:
+TWIN = " twin"  # behind an arm: the same but for another draw of noise, and one round only
+TWINS = ("main", "2 px", "4 px", "16 px", "displacement alone")
+AGAIN = " again"  # the first round once more: what a GPU's order of sums alone changes
+
+
+def parsed(name: str) -> tuple[Arm, int, int, bool]:
+    """Arm, seed and draw of a cell, and whether it ends after one round.
+
+    >>> parsed("2 px twin 1")[0].noise.shift, parsed("2 px twin 1")[1:]
+    (2.0, (1, 1, True))
+    """
+    label, seed = name.rsplit(" ", 1)
+    plain = label.removesuffix(TWIN).removesuffix(AGAIN)
+    return ARMS[plain], int(seed), int(label.endswith(TWIN)), plain != label
+
+
+def solve(
+    name: str, sizes: Sizes, folder: Path, images: Path | None = None, device: str = "cpu"
+) -> dict:
     """All rounds of one arm with one seed.
 
     Args:
-        name: arm and seed, such as "main 0".
+        name: arm and seed, such as "main 0", or of a twin, "main twin 0".
         folder: for checkpoints: a cell that was stopped goes on.
         images: where the pictures of the first cell go.
     """
-    label, seed = name.rsplit(" ", 1)
-    arm = ARMS[label]
+    arm, seed, which, short = parsed(name)
     taught, other = (
-        region(sizes.scenes, int(seed), arm.noise, sizes.side),
-        region(sizes.held_out, TEST_SEED + int(seed), arm.noise, sizes.side),
+        region(sizes.scenes, seed, arm.noise, sizes.side, which),
+        region(sizes.held_out, TEST_SEED + seed, arm.noise, sizes.side, which),
     )
     given = [one.polygons for one in taught.scenes] if arm.clean else taught.maps
-    steps = (sum(sizes.steps),) if arm.clean else sizes.steps
-    asked = Training(steps=steps, seed=int(seed), segmentation=arm.segmentation)
+    steps = (sum(sizes.steps),) if arm.clean else sizes.steps[: 1 if short else None]
+    asked = Training(steps=steps, seed=seed, segmentation=arm.segmentation, device=device)
     given_rows = [("taught", taught), ("unseen", other)]
-    rows = [where.row("given", name, where.maps) for name, where in given_rows]
+    rows = [where.row("given", label, where.maps) for label, where in given_rows]
     done = train([one.image for one in taught.scenes], given, asked, folder / name)
     maps = done.maps[1:]
     if arm.clean:
         maps = [moved(done.network, taught, taught.maps, asked.passes)]
     for number, found in enumerate(maps):
         stage = f"round {number + 1}"
-        network = load_network(folder / name / f"round{number}.pt")
+        network = load_network(folder / name / f"round{number}.pt", device)
         rows.append(taught.row(stage, "taught", found))
         rows.append(other.row(stage, "unseen", moved(network, other, other.maps, asked.passes)))
-    if not arm.clean:
-        first = load_network(folder / name / "round0.pt")
+    if not arm.clean and not short:
+        first = load_network(folder / name / "round0.pt", device)
         rows += without_teaching(first, taught, maps[0], len(steps), asked.passes)
     if images is not None and name == "main 0":
         draw(done.network, other, images)
@@ -186,4 +214,5 @@ def draw(network: AlignmentNetwork, other: Region, images: Path) -> None:
 
 def smallest(sizes: Sizes) -> Sizes:
     """A cell of seconds, for tests: numbers without meaning."""
-    return replace(sizes, scenes=1, held_out=1, side=288, steps=(2, 1, 1))
+    return replace(sizes, scenes=1, held_out=1, side=288, steps=(2, 1, 1), tile=256,
+                   tile_steps=(2, 1, 1), tile_scenes=4)  # fmt: skip

@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from map_alignment_cells import ARMS, REACH
+from map_alignment_cells import ARMS, REACH, TWIN, TWINS
+from map_alignment_costs import costs_table
+from map_alignment_denoising_page import explained
+from map_alignment_regions_page import chapter
 from map_alignment_text import OPEN, PAGE
 from pages import markdown
 from resumable import minutes, relative
@@ -14,7 +17,8 @@ from kinsight.drawing.style import CATEGORIES, DASHES, house_style, new_figure
 
 def write_page(report: dict, where: dict[str, Path]) -> str:
     """The page's text, written to its place with the figure beside the others."""
-    cells = report["cells"]
+    refused = {n: c["refused"] for n, c in report["cells"].items() if "refused" in c}
+    cells = {name: cell for name, cell in report["cells"].items() if name not in refused}
     curves = where["images"] / "map_alignment.png"
     figure(cells).savefig(curves, dpi=110, metadata={"Software": None})
     sizes, environment = report["sizes"], report["environment"]
@@ -31,10 +35,12 @@ def write_page(report: dict, where: dict[str, Path]) -> str:
         arms=arms_table(cells),
         said=said(cells),
         way=way_table(cells),
-        denoising=denoising_table(cells),
-        fails=fails(cells),
+        explained=explained(cells, where),
         confidence=confidence_table(cells),
-        open=OPEN + unmeasured(cells),
+        regions=chapter(cells, sizes, where),
+        costs=costs_table(cells),
+        open=unmeasured(cells, refused),
+        device=report.get("device", "cpu"),
         minutes=minutes(report),
         cells=len(cells),
         **{name: environment[name] for name in ("processor", "threads", "torch", "python")},
@@ -43,11 +49,15 @@ def write_page(report: dict, where: dict[str, Path]) -> str:
     return text
 
 
-def unmeasured(cells: dict) -> str:
-    """A sentence on the arms that no cell has."""
-    names = [arm for arm in ARMS if not seeds(cells, arm)]
-    told = f" Arms of the script without a cell so far: {'; '.join(names)}."
-    return told if names else ""
+def unmeasured(cells: dict, refused: dict[str, str]) -> str:
+    """Arms without a cell, and what the library refused."""
+    found = [arm for arm in ARMS if not seeds(cells, arm)]
+    found += [f"the twin of {arm}" for arm in TWINS if not seeds(cells, arm + TWIN)]
+    said = [OPEN]
+    if found:
+        said.append(f"Arms of the script without a cell so far: {'; '.join(found)}.")
+    said += [f"Refused: {name}: {why}." for name, why in refused.items()]
+    return " ".join(said)
 
 
 def seeds(cells: dict, arm: str) -> list[dict]:
@@ -160,27 +170,6 @@ def way_table(cells: dict) -> str:
         for name, cell in cells.items() if name.startswith("way, ") for row in cell["way"]
     ]  # fmt: skip
     return markdown(["arm, seed", "resolution", "predicted", "measured", "correlation"], lines)
-
-
-def denoising_table(cells: dict) -> str:
-    """What the kernel says, beside what the truth says."""
-    head = ["arm, seed", "windows", "factor", "shift", "gain", "σ̂", "σ", "error", "density"]
-    names = ("windows", "factor", "shift", "gain", "level", "label", "error", "density")
-    lines = [
-        [name.removeprefix("denoising, "), *("–" if v is None else f"{v:.3g}" for v in values)]
-        for name, values in (
-            (name, [cell[key] for key in names])
-            for name, cell in cells.items()
-            if name.startswith("denoising, ")
-        )
-    ]
-    return markdown(head, lines)
-
-
-def fails(cells: dict) -> str:
-    """The assumptions that the analysis itself found broken."""
-    found = {one for name, cell in cells.items() for one in cell.get("fails", ())}
-    return "Found broken: " + ("; ".join(sorted(found)) or "nothing") + "."
 
 
 def figure(cells: dict):

@@ -54,22 +54,7 @@ with the correlation of answers and ways.
 
 {way}
 
-## What the tangent kernel says
-
-f(x) is the displacement averaged over a polygon, at 1/4 of the resolution, in pixels of the \
-window; x are windows of training, moved by known displacements; the network is that of the first \
-round. *Factor*: deviation of the averaged noise as a share of the labels' own. *Shift*: the rest \
-of the answer, ‖ŷ − E_k ŷ‖. *Gain* and *σ̂*: share of the noise left in the answers, and the size \
-of the noise, predicted by the filter of gradient descent from the network and its noisy labels \
-alone. *σ* and the *error* of the answers, on each axis: measured with the truth. *Density*: soft \
-count of windows alike. Medians.
-
-{denoising}
-
-{fails}
-
-The training was Adam's, with a loss of classes beside the squared error, on windows drawn anew \
-in each step: the conditions of the theory do not hold, so the prediction is a trial.
+{explained}
 
 ## Confidence
 
@@ -77,6 +62,19 @@ in each step: the conditions of the theory do not hold, so the prediction is a t
 of a polygon, unseen scenes, and the median error of the less sure and the surer half:
 
 {confidence}
+
+## Real regions
+
+{regions}
+
+## Time and memory
+
+On {device}, beside {processor} with {threads} thread(s) a cell; several cells side by side slow \
+each other down. *Wall* and *processor*: seconds of a cell, median and the longest; a cell that \
+was stopped and went on counts from its last start. *Resident*: the most memory of the process, \
+PyTorch included; *GPU*: the most that tensors took there, without what CUDA itself needs.
+
+{costs}
 
 ## Not measured here
 
@@ -88,13 +86,11 @@ of a polygon, unseen scenes, and the median error of the less sure and the surer
 $ python experiments/map_alignment.py --full
 ```
 
+`--data DIR` adds the real regions, `--device cuda --workers 16` runs cells side by side on a GPU. \
 Without `--full`: the main arm with one seed. {minutes} minutes of processor time on {processor} \
-for {cells} cells, {threads} thread(s) each; a cell that was stopped and went on counts from its \
-last start, as those of 1,400 steps here do, so these took longer. PyTorch {torch}, \
-Python {python}. All numbers: \
+for {cells} cells. PyTorch {torch}, Python {python}. All numbers: \
 `experiments/results/map_alignment.json`.
 """
 OPEN = """\
-Real tiles and regions left out; the noise gain itself, which needs two draws of the noise; the \
-kernel after the second and third round; neighbours retrieved; whether the consistency of \
-neighbours warns of shared and biased errors."""
+The images of Bradbury et al.: there is a reader for them, tested on a folder made for the test, \
+and no number. Where the buildings of the real regions truly are: nobody has measured them."""

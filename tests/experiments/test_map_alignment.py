@@ -12,8 +12,8 @@ SPECIFICATION = importlib.util.spec_from_file_location("map_alignment", PATH)
 map_alignment = importlib.util.module_from_spec(SPECIFICATION)
 sys.modules["map_alignment"] = map_alignment
 SPECIFICATION.loader.exec_module(map_alignment)
-parts = ("cells", "page", "way", "denoising")
-cells, page, way, denoising = (sys.modules[f"map_alignment_{name}"] for name in parts)
+parts = ("cells", "page", "way", "denoising", "windows")
+cells, page, way, denoising, windows = (sys.modules[f"map_alignment_{name}"] for name in parts)
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +106,9 @@ def test_a_network_that_does_not_move_goes_no_part_of_the_way(solved) -> None:
 def test_labels_of_windows_are_the_true_ones_and_the_noise(solved) -> None:
     """In pixels of the window: noise of 8 px at a quarter of the resolution is 2 px."""
     sizes = cells.Sizes(scenes=2)
-    data, labels, true = denoising.windows("main 0", sizes, 100, 32)
-    assert len(labels) == len(data[0]) > 20
-    assert denoising.size(labels - true) == pytest.approx(2, rel=0.25)
+    found = windows.taken(windows.taught("main 0", sizes), 0, 100, side=32)
+    assert len(found) == len(found.data[0]) > 20
+    assert windows.size(found.labels - found.true) == pytest.approx(2, rel=0.25)
 
 
 def test_the_factor_is_that_of_the_gram_matrix(solved) -> None:

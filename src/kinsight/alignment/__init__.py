@@ -1,9 +1,12 @@
 """Map alignment: polygons of a map moved to where an image shows them, taught by a wrong map."""
 
 from kinsight.alignment.applying import Alignment, Passes, align
+from kinsight.alignment.areas import Area, cut_up
+from kinsight.alignment.bradbury import read_bradbury
 from kinsight.alignment.geojson import PolygonFile, read_geojson, write_geojson
 from kinsight.alignment.job import align_files, train_folder
 from kinsight.alignment.masks import polygons_of_mask
+from kinsight.alignment.mosaics import read_mosaics
 from kinsight.alignment.network import AlignmentNetwork, NetworkSize
 from kinsight.alignment.noise import LabelNoise, NoisyMap, vertex_errors, within
 from kinsight.alignment.patches import Displacements
@@ -20,6 +23,7 @@ from kinsight.alignment.training import Training
 __all__ = [
     "Alignment",
     "AlignmentNetwork",
+    "Area",
     "Displacements",
     "LabelNoise",
     "NetworkSize",
@@ -34,12 +38,15 @@ __all__ = [
     "Training",
     "align",
     "align_files",
+    "cut_up",
     "load_network",
     "picture",
     "polygons_of_mask",
     "rasterised",
+    "read_bradbury",
     "read_folder",
     "read_geojson",
+    "read_mosaics",
     "repaired",
     "save_network",
     "scene",

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from kinsight.alignment.network import AlignmentNetwork
-from kinsight.alignment.patches import within_window
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.pyramid import Pyramid
 from kinsight.alignment.raster import drawn
@@ -101,7 +100,8 @@ def align(
     Raises:
         DataError: an image of another shape.
 
-    Cost: a forward pass of ``side``² pixels for each polygon, scale, repeat and view.
+    Cost: a forward pass of ``side``² pixels for each polygon, scale, repeat and view; memory of
+    the image, its pyramid and its polygons' channels, about four times the image.
     """
     passes = passes or Passes()
     pyramid = Pyramid(image, passes.scales)
@@ -127,9 +127,10 @@ def displacements(
     seen = np.zeros(len(polygons), dtype=bool)
     where = next(network.parameters()).device
     solid = [i for i, polygon in enumerate(polygons) if not polygon.is_empty]
+    canvas = _canvas(pyramid, polygons, scale, passes.side)
     for start in range(0, len(solid), _BATCH):
         chosen = solid[start : start + _BATCH]
-        parts = [window_of(pyramid, polygons, i, scale, passes.side) for i in chosen]
+        parts = [_window(pyramid, canvas, polygons[i], scale, passes.side) for i in chosen]
         stacked = (torch.from_numpy(np.stack(part)).to(where) for part in zip(*parts, strict=True))
         image, channels, mask = stacked
         seen[chosen] = mask.flatten(1).any(1).cpu().numpy()
@@ -147,14 +148,31 @@ def window_of(
     Returns:
         image (3, S, S), channels of all polygons near (3, S, S), mask (S, S) bool.
     """
-    centre = polygons[number].centre
+    canvas = _canvas(pyramid, polygons, scale, side)
+    return _window(pyramid, canvas, polygons[number], scale, side)
+
+
+def _canvas(pyramid: Pyramid, polygons: Sequence[Polygon], scale: int, side: int) -> np.ndarray:
+    """The channels of all polygons over the whole image at one scale, at least a window large.
+
+    Drawn once for all windows of a pass: they begin at whole pixels of the scale.
+    """
+    height, width = pyramid.level(scale).shape[1:]
+    scaled = [polygon.scaled(1 / scale) for polygon in polygons]
+    return drawn(scaled, max(height, side), max(width, side))[0]
+
+
+def _window(
+    pyramid: Pyramid, canvas: np.ndarray, polygon: Polygon, scale: int, side: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Image, channels and own pixels of the window around a polygon."""
     height, width = pyramid.level(scale).shape[1:]
     most = np.maximum((width - side, height - side), 0)
-    corner = np.clip((centre / scale - side / 2).round(), 0, most).astype(int) * scale
-    channels = drawn(within_window(polygons, corner, scale, side), side, side)[0]
-    own = polygons[number].shifted(-corner).scaled(1 / scale)
+    left, top = np.clip((polygon.centre / scale - side / 2).round(), 0, most).astype(int)
+    channels = canvas[:, top : top + side, left : left + side]
+    own = polygon.scaled(1 / scale).shifted((-left, -top))
     mask = drawn([own], side, side)[1] >= 0
-    return pyramid.window(scale, corner, side), channels, mask
+    return pyramid.window(scale, np.array((left, top)) * scale, side), channels, mask
 
 
 def averaged(displacement: Tensor, mask: Tensor) -> Tensor:

@@ -31,10 +31,13 @@ class Displacements:
 
     def of(self, polygons: Sequence[Polygon], random: np.random.Generator) -> np.ndarray:
         """One displacement for each polygon: (M, 2); a patch is calm or wild as a whole."""
+        return self.at(np.array([p.centre for p in polygons]).reshape(-1, 2), random)
+
+    def at(self, centres: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The same for polygons whose centres are known: (M, 2) from (M, 2)."""
         size = random.uniform(0.3, 1.3)
         field = SmoothField(size * self.field, self.length, random)
-        own = random.normal(0, size * self.shift, (len(polygons), 2))
-        return own + field.at(np.array([p.centre for p in polygons]).reshape(-1, 2))
+        return random.normal(0, size * self.shift, centres.shape) + field.at(centres)
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,20 @@ class Patches:
 def cut(
     pyramids: Sequence[Pyramid], maps: Sequence[Sequence[Polygon]], random: np.random.Generator,
     scales: Sequence[int], side: int, count: int, displacements: Displacements,
+    known: dict[tuple[int, int], np.ndarray] | None = None,
 ) -> Patches:  # fmt: skip
     """A batch at one scale, mirrored as a whole at random; each patch has a polygon in it.
+
+    Every patch has random numbers of its own, and in it every polygon of the image, near or not:
+    two maps of the same buildings that differ by noise alone are displaced alike.
 
     Args:
         pyramids: of the images.
         maps: the polygons of each image, the labels.
+        known: where the classes of these maps are kept by image and scale, as long as the maps
+            are the same; None: they are drawn anew.
     """
+    known = {} if known is None else known
     scale = int(random.choice(np.array(scales)))
     chosen = [
         (image, polygon)
@@ -74,26 +84,22 @@ def cut(
         if not polygon.is_empty
     ]
     parts = []
-    for i in random.integers(0, len(chosen), count):
-        image, polygon = chosen[i]
-        corner = pyramids[image].corner(polygon.centre, scale, side, random)
+    seeds = random.integers(0, 1 << 62, count)
+    for i, seed in zip(random.integers(0, len(chosen), count), seeds, strict=True):
+        (image, polygon), own = chosen[i], np.random.default_rng(seed)
+        corner = pyramids[image].corner(polygon.centre, scale, side, own)
         window = pyramids[image].window(scale, corner, side)
-        near = within_window(maps[image], corner, scale, side)
-        parts.append((window, *_labelled(near, displacements.of(near, random), side)))
+        centres = _centres(maps[image], corner, scale)
+        near = _near(centres, side)
+        moves = displacements.at(centres, own)[near]
+        placed = [maps[image][j].shifted(-corner).scaled(1 / scale) for j in near]
+        if (image, scale) not in known:
+            known[image, scale] = _classes(pyramids[image], maps[image], scale, side)
+        left, top = corner // scale
+        classes = known[image, scale][top : top + side, left : left + side].astype(np.int64)
+        parts.append((window, *_displaced(placed, moves, side), classes))
     stacked = [torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True)]
     return _mirrored(Patches(*stacked), *(random.random(3) < 0.5))
-
-
-def within_window(
-    polygons: Sequence[Polygon], corner: np.ndarray, scale: int, side: int
-) -> list[Polygon]:
-    """The polygons whose centre lies in a window or near it, in its own pixels."""
-    found = []
-    for polygon in polygons:
-        centre = (polygon.centre - corner) / scale
-        if not polygon.is_empty and (centre > -side / 4).all() and (centre < 1.25 * side).all():
-            found.append(polygon.shifted(-corner).scaled(1 / scale))
-    return found
 
 
 def class_map(channels: np.ndarray) -> np.ndarray:
@@ -104,14 +110,34 @@ def class_map(channels: np.ndarray) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def _labelled(labels: list[Polygon], moves: np.ndarray, side: int) -> tuple[np.ndarray, ...]:
-    """Channels, displacement, owner and classes of one patch."""
-    away = [label.shifted(-move) for label, move in zip(labels, moves, strict=True)]
+def _centres(polygons: Sequence[Polygon], corner: np.ndarray, scale: int) -> np.ndarray:
+    """Centres in pixels of a window (M, 2); NaN where a polygon is empty."""
+    return (np.array([p.centre for p in polygons]).reshape(-1, 2) - corner) / scale
+
+
+def _near(centres: np.ndarray, side: int) -> list[int]:
+    """Which centres lie in a window or near it; an empty polygon's does not."""
+    inside = (centres > -side / 4) & (centres < 1.25 * side)  # (M, 2)
+    return np.flatnonzero(inside.all(1)).tolist()
+
+
+def _classes(pyramid: Pyramid, polygons: Sequence[Polygon], scale: int, side: int) -> np.ndarray:
+    """Classes over a whole image at one scale, at least a window large: (H, W) uint8.
+
+    Windows begin at whole pixels of the scale: theirs are cut out of it.
+    """
+    height, width = pyramid.level(scale).shape[1:]
+    scaled = [polygon.scaled(1 / scale) for polygon in polygons]
+    return class_map(drawn(scaled, max(height, side), max(width, side))[0]).astype(np.uint8)
+
+
+def _displaced(placed: list[Polygon], moves: np.ndarray, side: int) -> tuple[np.ndarray, ...]:
+    """Channels, displacement and owner of one patch whose polygons are moved away."""
+    away = [label.shifted(-move) for label, move in zip(placed, moves, strict=True)]
     channels, owner = drawn(away, side, side)
     table = np.concatenate([moves, np.zeros((1, 2))]).astype(np.float32)  # the last: no owner
     displacement = table[owner].transpose(2, 0, 1)
-    classes = class_map(drawn(labels, side, side)[0])
-    return channels, np.ascontiguousarray(displacement), owner.astype(np.int64), classes
+    return channels, np.ascontiguousarray(displacement), owner.astype(np.int64)
 
 
 def _mirrored(patches: Patches, left_right: bool, up_down: bool, swapped: bool) -> Patches:

@@ -84,6 +84,8 @@ class Polygon:
 
     def moved(self, by: np.ndarray) -> "Polygon":
         """Moved by one (2,) for all, or by one for each of ``vertices``: (V, 2)."""
+        if by.ndim == 1:
+            return replace(self, rings=tuple(ring + by for ring in self.rings))
         moves = np.broadcast_to(by, self.vertices.shape)
         ends = np.cumsum([len(ring) for ring in self.rings])[:-1]
         parts = np.split(moves, ends) if self.rings else []

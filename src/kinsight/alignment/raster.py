@@ -1,5 +1,6 @@
 """Polygons as channels of an image: inside, edge, vertex; and which polygon owns a pixel."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,29 +53,40 @@ def _box(polygon: Polygon, height: int, width: int) -> tuple[slice, slice] | Non
     """The part of the image that a polygon can touch."""
     if polygon.is_empty:
         return None
-    low = np.floor(polygon.outline.min(0) - _VERTEX).astype(int)
-    high = np.ceil(polygon.outline.max(0) + _VERTEX).astype(int)
-    left, top = np.maximum(low, 0)
-    right, bottom = np.minimum(high, (width, height))
+    low, high = polygon.outline.min(0).tolist(), polygon.outline.max(0).tolist()
+    left, top = (max(math.floor(value - _VERTEX), 0) for value in low)
+    right = min(math.ceil(high[0] + _VERTEX), width)
+    bottom = min(math.ceil(high[1] + _VERTEX), height)
     return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
 
 
 def _channels(polygon: Polygon, rows: slice, columns: slice) -> np.ndarray:
-    x = np.arange(columns.start, columns.stop) + 0.5
-    y = np.arange(rows.start, rows.stop) + 0.5
-    start = polygon.vertices  # (V, 2)
-    end = np.concatenate([np.roll(ring, -1, 0) for ring in polygon.rings])
-    px, py = x[None, None, :], y[None, :, None]  # against (V, h, w)
+    """The three channels on a box. Few calls on small arrays: a scene has hundreds of polygons."""
+    x = np.arange(columns.start, columns.stop) + 0.5  # against (V, h, w)
+    y = (np.arange(rows.start, rows.stop) + 0.5)[:, None]
+    start = np.concatenate(polygon.rings)  # (V, 2)
+    after = [part for ring in polygon.rings for part in (ring[1:], ring[:1])]
+    along = np.concatenate(after) - start
     ax, ay = start[:, 0, None, None], start[:, 1, None, None]
-    dx, dy = (end - start)[:, 0, None, None], (end - start)[:, 1, None, None]
-    ends_below = (ay + dy) > py
+    dx, dy = along[:, 0, None, None], along[:, 1, None, None]
+    ux, uy = x - ax, y - ay  # (V, 1, w), (V, h, 1)
     flat = np.where(dy == 0, 1.0, dy)  # a level edge is never crossed
-    crossed = ((ay > py) != ends_below) & (px < ax + dx * (py - ay) / flat)
-    odd = crossed.sum(0) % 2 == 1
-    ux, uy = px - ax, py - ay
+    crossed = ((ay > y) != ((ay + dy) > y)) & (x < ax + dx * uy / flat)
     length = np.maximum(dx * dx + dy * dy, 1e-12)  # a corner given twice
-    along = np.clip((ux * dx + uy * dy) / length, 0, 1)
-    edge = np.sqrt(((ux - along * dx) ** 2 + (uy - along * dy) ** 2).min(0))
-    vertex = np.sqrt((ux * ux + uy * uy).min(0))
-    parts = (odd, np.clip(_EDGE - edge, 0, 1), np.clip(_VERTEX - vertex, 0, 1))
-    return np.stack(parts).astype(np.float32)
+    part = ux * dx + uy * dy  # (V, h, w), in place from here: memory is what takes time
+    part /= length
+    np.minimum(np.maximum(part, 0, out=part), 1, out=part)
+    off = part * dx
+    np.subtract(ux, off, out=off)
+    off *= off
+    part *= dy
+    np.subtract(uy, part, out=part)
+    part *= part
+    off += part
+    edge = np.sqrt(off.min(0))
+    vertex = np.sqrt(np.add(ux * ux, uy * uy, out=off).min(0))
+    found = np.empty((3, *edge.shape), dtype=np.float32)
+    found[0] = np.logical_xor.reduce(crossed, axis=0)
+    found[1] = np.minimum(np.maximum(_EDGE - edge, 0), 1)
+    found[2] = np.minimum(np.maximum(_VERTEX - vertex, 0), 1)
+    return found

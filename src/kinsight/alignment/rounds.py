@@ -49,7 +49,7 @@ def train(
         maps: the polygons of each image, as wrong as they are.
         training: sizes, steps, seed.
         folder: for ``network.pt`` and checkpoints every 50 steps; a training that was stopped
-            there goes on and ends with the same bits. None: nothing is kept.
+            there goes on and ends, on a CPU, with the same bits. None: nothing is kept.
         watch: called with the round and the learner when the steps of a round are made.
 
     Raises:

@@ -77,6 +77,8 @@ class Learner:
         self.training = training
         scales = sorted({*SCALES, *training.passes.scales})
         self._pyramids = [Pyramid(image, scales) for image in images]
+        self._taught: Sequence[Sequence[Polygon]] | None = None  # the maps whose classes are known
+        self._classes: dict[tuple[int, int], np.ndarray] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self.network = AlignmentNetwork(training.size).to(training.device)
@@ -108,6 +110,8 @@ class Learner:
             raise DataError("polygons: expected some with corners to learn from, got none")
         first, whole = self.step, self.training.steps[self.round]
         self.network.train()
+        if maps is not self._taught:
+            self._taught, self._classes = maps, {}
         while self.step < min(first + steps, whole):
             self._one_step(maps, self.step / whole)
             self.step += 1
@@ -118,7 +122,7 @@ class Learner:
         asked = self.training
         random = np.random.default_rng([asked.seed, self.round, self.step])
         patches = cut(self._pyramids, maps, random, asked.passes.scales, asked.side,
-                      asked.batch, asked.displacements)  # fmt: skip
+                      asked.batch, asked.displacements, self._classes)  # fmt: skip
         rate = asked.rate * (0.5 if self.round else 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
