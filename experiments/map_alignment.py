@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "map_alignment_parts"))
 import map_alignment_kernel as kernel
 import map_alignment_regions_error as error
 import map_alignment_way as way

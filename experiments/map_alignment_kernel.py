@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "map_alignment_parts"))
 import map_alignment_consistency as consistency
 import map_alignment_denoising as denoising
 import map_alignment_gain as gain

@@ -46,6 +46,21 @@ def test_mirrored_images_go_with_their_polygons() -> None:
         assert (found.image[:, 0][found.classes == 1] == 1).all()
 
 
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_patches_lie_as_the_image_does_unless_they_are_mirrored(mirrored) -> None:
+    down, right = np.mgrid[:480, :480] / 1440
+    image = np.stack([(right + 2 * down).astype(np.float32)] * 3)  # brighter to the right, and down
+    seen = set()
+    for seed in range(64):
+        found = cut([Pyramid(image, (1,))], [[square(150, 150, 60)]], np.random.default_rng(seed),
+                    (1,), 96, 1, Displacements(), mirrored=mirrored)  # fmt: skip
+        slope = found.image[0, 0].diff(dim=1).mean(), found.image[0, 0].diff(dim=0).mean()
+        seen.add(tuple(round(1440 * float(value)) for value in slope))
+    lying = {(1, 2)}
+    assert seen == (lying | {(-1, 2), (1, -2), (-1, -2), (2, 1), (-2, 1), (2, -1), (-2, -1)}
+                    if mirrored else lying)  # fmt: skip
+
+
 def test_displacements_have_their_sizes() -> None:
     polygons = [square(20 * i, 0, 10) for i in range(200)]
     random = np.random.default_rng(0)

@@ -164,7 +164,7 @@ def test_the_chapter_tells_what_the_cells_found(solved, tmp_path) -> None:
 
 
 def test_a_copy_is_read_without_maps_extra_and_is_the_same(folder, tmp_path, monkeypatch) -> None:
-    sys.path.insert(0, str(PATH.parent))
+    sys.path.insert(0, str(PATH.parent / "map_alignment_parts"))
     import map_alignment_regions_data as copy
 
     copy.copied(folder, tmp_path)

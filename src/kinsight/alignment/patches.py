@@ -62,7 +62,7 @@ class Patches:
 def cut(
     pyramids: Sequence[Pyramid], maps: Sequence[Sequence[Polygon]], random: np.random.Generator,
     scales: Sequence[int], side: int, count: int, displacements: Displacements,
-    known: dict[tuple[int, int], np.ndarray] | None = None,
+    known: dict[tuple[int, int], np.ndarray] | None = None, mirrored: bool = True,
 ) -> Patches:  # fmt: skip
     """A batch at one scale, mirrored as a whole at random; each patch has a polygon in it.
 
@@ -74,6 +74,7 @@ def cut(
         maps: the polygons of each image, the labels.
         known: where the classes of these maps are kept by image and scale, as long as the maps
             are the same; None: they are drawn anew.
+        mirrored: False: patches stay as they lie.
     """
     known = {} if known is None else known
     scale = int(random.choice(np.array(scales)))
@@ -99,7 +100,8 @@ def cut(
         classes = known[image, scale][top : top + side, left : left + side].astype(np.int64)
         parts.append((window, *_displaced(placed, moves, side), classes))
     stacked = [torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True)]
-    return _mirrored(Patches(*stacked), *(random.random(3) < 0.5))
+    turns = random.random(3) < 0.5
+    return _mirrored(Patches(*stacked), *turns) if mirrored else Patches(*stacked)
 
 
 def class_map(channels: np.ndarray) -> np.ndarray:

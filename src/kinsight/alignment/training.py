@@ -32,6 +32,8 @@ class Training:
         segmentation: weight of the cross-entropy of the classes beside the squared error of the
             displacement; 0: displacement alone, as the theory of self-denoising needs.
         displacements: known displacements that training adds.
+        mirrored: patches are mirrored and turned at random. That turns a shift which all labels
+            have in common into one of no direction, which averages out; without it, it stays.
         passes: how the map is realigned after each round.
         seed: of weights, patches and displacements.
         device: where the network runs.
@@ -47,6 +49,7 @@ class Training:
     rate: float = 2e-3
     segmentation: float = 1.0
     displacements: Displacements = field(default_factory=Displacements)
+    mirrored: bool = True
     passes: Passes = field(default_factory=Passes)
     seed: int = 0
     device: str = "cpu"
@@ -122,7 +125,8 @@ class Learner:
         asked = self.training
         random = np.random.default_rng([asked.seed, self.round, self.step])
         patches = cut(self._pyramids, maps, random, asked.passes.scales, asked.side,
-                      asked.batch, asked.displacements, self._classes)  # fmt: skip
+                      asked.batch, asked.displacements, self._classes,
+                      asked.mirrored)  # fmt: skip
         rate = asked.rate * (0.5 if self.round else 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))

@@ -1,6 +1,6 @@
 """A copy of the real tiles that is read without rasterio and shapely, for a machine without them.
 
-    python experiments/map_alignment_regions_data.py --data DIR --out runs/map_alignment_data
+    python map_alignment_regions_data.py --data DIR --out runs/map_alignment_data
 
 The pictures are the same bytes or the same pixels, the polygons the same numbers: cells on the copy
 are cells on the original. Only what was repaired is written down, for the page.

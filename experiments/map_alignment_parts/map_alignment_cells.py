@@ -47,6 +47,7 @@ class Arm:
     noise: LabelNoise
     clean: bool = False  # the network is taught by the true map: the upper bound
     segmentation: float = 1.0
+    mirrored: bool = True  # patches of training are mirrored and turned
 
 
 ARMS = {
@@ -57,6 +58,7 @@ ARMS = {
     "16 px": Arm(LabelNoise(16.0)),
     "shared": Arm(LabelNoise(0.0, field=8.0, length=150.0)),
     "biased": Arm(LabelNoise(8.0, bias=(6.0, 0.0))),
+    "biased, not mirrored": Arm(LabelNoise(8.0, bias=(6.0, 0.0)), mirrored=False),
     "missing, invented": Arm(LabelNoise(8.0, missing=0.2, invented=0.2)),
     "displacement alone": Arm(LabelNoise(8.0), segmentation=0.0),
 }
@@ -137,7 +139,9 @@ def solve(
     )
     given = [one.polygons for one in taught.scenes] if arm.clean else taught.maps
     steps = (sum(sizes.steps),) if arm.clean else sizes.steps[: 1 if short else None]
-    asked = Training(steps=steps, seed=seed, segmentation=arm.segmentation, device=device)
+    asked = Training(
+        steps=steps, seed=seed, segmentation=arm.segmentation, mirrored=arm.mirrored, device=device
+    )
     given_rows = [("taught", taught), ("unseen", other)]
     rows = [where.row("given", label, where.maps) for label, where in given_rows]
     done = train([one.image for one in taught.scenes], given, asked, folder / name)

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from kinsight import baselines
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 NEIGHBOURS = 5
 TANGENT, TURNED = "tangent kernel", "tangent kernel, up to a rotation"
 OTHER = "layers of a ResNet-20 for CIFAR-10"
