@@ -59,11 +59,11 @@ def resnet18() -> nn.Sequential:
     ).eval()
 
 
-def gpt2(shrink: int) -> Transformer:
+def gpt2(whole: bool = True) -> Transformer:
     """The shape of GPT-2: 12 layers, width 768, 50,257 words, the head tied to them."""
     small = {"layers": 2, "width": 64, "words": 101, "length": 64}
     full = {"layers": 12, "width": 768, "words": 50_257, "length": LENGTH}
-    model = Transformer(**(full if shrink == 1 else small)).eval()
+    model = Transformer(**(full if whole else small)).eval()
     model.head.weight = model.words.weight
     return model
 
@@ -190,7 +190,8 @@ def cross_of_kronfluence(bench: Bench, queries: int = 1000, count: int = 10_000,
 
 def text(bench: Bench) -> dict:
     """Features of a million tokens through GPT-2, samples of 1,024; aim: 1.5 passes."""
-    model = gpt2(bench.shrink)
+    whole = bench.device.type == "cuda"
+    model = gpt2(whole)
     length = model.places.num_embeddings
     count = max(4, TOKENS // length // bench.shrink)
     tokens = torch.randint(model.words.num_embeddings, (count, length))
@@ -200,7 +201,8 @@ def text(bench: Bench) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         ks.sketch(kernel, tokens[:16], Path(folder) / "warm", dim=2048, progress=False)
         return bench.measured(
-            f"features, S = 2,048, {tokens.numel():,} tokens through GPT-2",
+            f"features, S = 2,048, {tokens.numel():,} tokens through "
+            + ("GPT-2" if whole else "a small network of that kind"),
             lambda: ks.sketch(kernel, tokens, Path(folder) / "store", dim=2048, progress=False),
             unit,
         )
@@ -263,19 +265,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for precision in asked.precisions:
         set_precision(precision)
         for name in asked.jobs:
-            rows.append({"name": name, "precision": precision, **JOBS[name](bench)})
+            row = {"name": name, "precision": precision, "shrink": asked.shrink}
+            rows.append(row | JOBS[name](bench))
             print(line(rows[-1]), flush=True)
             if device.type == "cuda":
-                keep(rows, device, asked.shrink)
+                keep(rows, device)
 
 
-def keep(rows: list[dict], device: torch.device, shrink: int) -> None:
+def keep(rows: list[dict], device: torch.device) -> None:
     """Write what was measured; rows of an earlier call stay where these are of others."""
     old = json.loads(RESULTS.read_text())["jobs"] if RESULTS.exists() else []
     new = {(row["name"], row["precision"]) for row in rows}
     kept = [row for row in old if (row["name"], row["precision"]) not in new]
-    about = {"device": torch.cuda.get_device_name(device), "torch": torch.__version__,
-             "shrink": shrink}  # fmt: skip
+    about = {"device": torch.cuda.get_device_name(device), "torch": torch.__version__}
     RESULTS.write_text(json.dumps(about | {"jobs": kept + rows}, indent=1) + "\n")
 
 
