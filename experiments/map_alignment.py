@@ -31,6 +31,7 @@ from resumable import completed, keep, options, places, started
 from kinsight.checks import present_device
 from kinsight.errors import ArgumentError, KinsightError
 
+FEW = 150  # windows that the kernel looks at without --full
 SEEDS = 3  # of the main arm and the clean one
 # In this order, so that a run that is stopped has the arms that matter.
 FULL = (
@@ -71,11 +72,13 @@ def main() -> None:
         "data": asked.data,
         "device": asked.device,
     }
+    windows = {} if asked.full else {"count": FEW}
     names = chosen(asked, sizes)
     completed(report, names, partial(cell, **given), where["results"], asked)
     finished = list(report["cells"])
     more = begun(afterwards(finished, folder, asked), asked)
-    completed(report, more, partial(later, finished=finished, **given), where["results"], asked)
+    completed(report, more, partial(later, finished=finished, windows=windows, **given),
+              where["results"], asked)  # fmt: skip
     keep(report, where["results"])
     if FULL[0] in report["cells"]:
         print(write_page(report, where))
@@ -141,7 +144,7 @@ def afterwards(finished: list[str], folder: Path, asked: argparse.Namespace) -> 
 
 def later(
     name: str, finished: list[str], sizes: Sizes, folder: Path, images: Path, data: Path,
-    device: str,
+    device: str, windows: dict[str, int],
 ) -> dict:  # fmt: skip
     """What is asked of networks, and what that cost; "refused" where the library says no."""
     full_precision()
@@ -150,7 +153,7 @@ def later(
     elif name.startswith("way, "):
         todo = partial(way.measured, name.removeprefix("way, "), sizes, folder)
     else:
-        todo = partial(kernel.solve, name, sizes, folder, device, images)
+        todo = partial(kernel.solve, name, sizes, folder, device, images, **windows)
     try:
         return costed(todo, device)
     except KinsightError as said:  # one of many: the others are measured

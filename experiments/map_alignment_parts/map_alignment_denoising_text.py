@@ -102,9 +102,10 @@ the network answers to the map as it is. *Noise*: of the true noise, which only 
 {table}
 {said}
 
-An error that all labels have in common is out of reach: I takes the mean off, and the network has \
-learnt it. Means on both axes, with the standard error that independent windows would have, pixels \
-of the window:
+An error that all labels have in common is out of reach: I takes the mean off. The network learns \
+it where patches lie as the image does; mirrored and turned ones give it every direction, and it \
+averages out like the rest. Means on both axes, with the standard error that independent windows \
+would have, pixels of the window:
 
 {means}"""
 

@@ -39,9 +39,10 @@ times, never taught again. *unseen*: the last network on the unseen scenes.
 - *clean labels*: taught by the true map for as many steps as three rounds, applied to the noisy \
 one: what this network can do.
 - *shared*: no shifts of single polygons, a smooth field of 8 px with a length of 150 px: \
-neighbours err alike. *biased*: 8 px, and every polygon 6 px to the right. *missing, invented*: \
-a fifth of the polygons gone, a fifth more of copies anywhere. *displacement alone*: without the \
-loss of the segmentation.
+neighbours err alike. *biased*: 8 px, and every polygon 6 px to the right. *not mirrored*: \
+patches of training as they lie; else they are mirrored and turned at random, which gives a shift \
+that all labels share every direction. *missing, invented*: a fifth of the polygons gone, a fifth \
+more of copies anywhere. *displacement alone*: without the loss of the segmentation.
 
 {said}
 

@@ -71,4 +71,4 @@ def test_outputs_do_not_look_as_if_rows_went_where_the_data_say(output: Any) -> 
         model, batch = nn.Conv1d(2, 3, 1), (torch.randn(5, 2, 4), torch.randint(0, 3, (5, 4)))
     function = NetworkFunction(model, output)
     graph = read_graph(function(batch), function.selection.chosen)
-    assert not graph.routes_by_data(set())
+    assert not graph.routing(set())

@@ -20,7 +20,7 @@ from kinsight.kernel.stream import Held
 from kinsight.kernel.whitening import Normalization, Own, examine, settled
 from kinsight.network.batches import Batch, Batches, Piece, batch_length
 from kinsight.network.function import NetworkFunction
-from kinsight.network.guards import check_cancellation, check_mode, check_samples
+from kinsight.network.guards import cancels, check_cancellation, check_mode, check_samples
 from kinsight.network.outputs import Loss
 from kinsight.tangent.blocks import Block, Dense, Taps
 from kinsight.tangent.capture import Capture
@@ -106,12 +106,14 @@ class Engine:
 
     def _measure(self, batches: Batches) -> None:
         """Size of f and of a sample's features, from one small batch of fit samples."""
-        few = range(min(_FEW, len(batches)))
-        with torch.no_grad():
-            rows = self.function(self.function.place(batches.take(few)))
+        for few in (2, _FEW):  # most often two are enough
+            with torch.no_grad():
+                rows = self.function(self.function.place(batches.take(range(len(batches))[:few])))
+            fit = rows.isfinite().all(1).nonzero()[:, 0].tolist()
+            if len(fit) >= min(2, len(batches)):
+                break
         self._outputs = rows.shape[1]
-        fit = rows.isfinite().all(1).nonzero()[:, 0].tolist() or [0]
-        batch = self.function.place(batches.take(fit[:2]))
+        batch = self.function.place(batches.take(fit[:2] or [0]))
         itemsize = torch.finfo(self.function.dtype).bits // 8
         d = self._outputs
         refuse_oversize("K(x,x) and the factors of one sample", (4, d, d), 8, self.budget)
@@ -186,6 +188,8 @@ class Engine:
 
     def check_cancellation(self, batches: Batches, notes: Notes) -> None:
         """Look at the output function's own gradient on up to 64 samples spread over the data."""
+        if not cancels(self.function):
+            return
         count = min(64, len(batches))
         spread = sorted({i * (len(batches) - 1) // max(count - 1, 1) for i in range(count)})
         batch = self.function.place(batches.take(spread))

@@ -125,6 +125,11 @@ def _rounding(rows: Tensor, tolerance: float) -> float:
     return tolerance * spread + 64 * torch.finfo(rows.dtype).eps * float(finite.abs().max())
 
 
+def cancels(function: NetworkFunction) -> bool:
+    """Whether there is an output function whose own gradient could cancel."""
+    return function.output is not None and function.dtype != torch.float64
+
+
 def check_cancellation(
     function: NetworkFunction, outputs: Any, batch: Batch
 ) -> Cancellation | None:
@@ -133,7 +138,7 @@ def check_cancellation(
     Cost: the output function twice, forward and backward; no pass through the network.
     A per-sample cross-entropy in float32 loses all digits where p_y → 1.
     """
-    if function.output is None or function.dtype == torch.float64:
+    if not cancels(function):
         return None
     gradients = []
     given = tensor_output(outputs).detach()

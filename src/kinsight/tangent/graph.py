@@ -16,8 +16,8 @@ from kinsight.errors import NetworkError
 Node = Any  # torch.autograd.graph.Node; C++ nodes are not instances of the Python class
 Edge = tuple[Node, int]  # a node and which of its outputs
 
-DATA_DEPENDENT = ("Index", "Gather", "Scatter", "Masked", "Sort", "Topk", "Take", "Repeatinter")
-DATA_DEPENDENT += ("PackPadded", "Nested")
+DATA_DEPENDENT = ("Index", "Gather", "Scatter", "MaskedSelect", "MaskedScatter", "Sort", "Topk")
+DATA_DEPENDENT += ("Take", "Repeatinter", "PackPadded", "Nested")
 
 
 @dataclass
@@ -44,13 +44,16 @@ class Graph:
         """
         return any(node.name().startswith("NativeBatchNorm") for node in self.order)
 
-    def routes_by_data(self, weights: set[Node]) -> bool:
-        """Whether some operator picks rows by index, so that ownership may change with the data.
+    def routing(self, weights: set[Node]) -> list[Node]:
+        """Operators that pick rows by index, so that ownership may change with the data.
 
         Operators among ``weights`` see parameters alone: what they pick is the same every time.
         """
-        routing = (n for n in self.order if n.name().lstrip("_").startswith(DATA_DEPENDENT))
-        return any(node not in weights for node in routing)
+        return [
+            node
+            for node in self.order
+            if node.name().lstrip("_").startswith(DATA_DEPENDENT) and node not in weights
+        ]
 
 
 def coarsest(graph: Graph) -> torch.dtype:

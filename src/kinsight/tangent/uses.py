@@ -111,7 +111,35 @@ def find_uses(graph: Graph, rows: Tensor) -> Map:
             judged[node] = _settle(node, found[node])
             if not _owned(judged[node]) and not _silent(judged[node]):
                 shared.add(node)
-    return _map(graph, shared, judged)
+    return _map(graph, shared, judged, _reroutes(graph, rows, cotangents, shared))
+
+
+def _reroutes(graph: Graph, rows: Tensor, cotangents: Cotangents, weights: set[Node]) -> bool:
+    """Whether some operator may give rows to other samples when the data change.
+
+    A gather that picks within each sample, along another axis than the samples', does not: the
+    likelihood of a language model picks the next token so.
+    """
+    routing = graph.routing(weights)
+    within = [node for node in routing if operator_of(node) == "Gather"]
+    if not within or len(within) < len(routing):
+        return bool(routing)
+    edges = [node.next_functions[0] for node in within]
+    plain, scaled = (_backward(rows, edges, c) for c in (cotangents.plain, cotangents.scaled))
+    found = {e: cotangents.judge(plain[e], scaled[e]) for e in edges}
+    doubted = _contradicted(rows, cotangents, found)
+    for node, source in zip(within, edges, strict=True):
+        owner = found[source].owner
+        if not isinstance(owner, Layout) or not found[source].certain or source in doubted:
+            return True
+        if owner.dim == _axis(node._saved_dim, len(edge_shape(*source))):
+            return True
+    return False
+
+
+def _axis(saved: int, rank: int) -> int:
+    """An axis from 0 on; autograd shows a negative one as 64 bits without a sign."""
+    return (saved - (1 << 64) if saved >> 63 else saved) % rank
 
 
 def _settle(node: Node, found: Judgement) -> Judgement:
@@ -121,7 +149,7 @@ def _settle(node: Node, found: Judgement) -> Judgement:
     return found
 
 
-def _map(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> Map:
+def _map(graph: Graph, shared: set[Node], judged: dict[Node, Judgement], rerouted: bool) -> Map:
     place = {node: i for i, node in enumerate(graph.order)}
     meetings = tuple(
         Meeting(place[node], slot, (place[source], number), _owners(evidence))
@@ -137,8 +165,7 @@ def _map(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> Map:
         for number in evidence
     )
     certain = all(e.certain for evidence in judged.values() for e in evidence.values())
-    certain = certain and not graph.routes_by_data(shared)
-    return Map(meetings, silent, certain)
+    return Map(meetings, silent, certain and not rerouted)
 
 
 def _waiting(graph: Graph, shared: set[Node], judged: dict[Node, Judgement]) -> list[Node]:
