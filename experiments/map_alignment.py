@@ -73,7 +73,10 @@ def main() -> None:
         "device": asked.device,
     }
     windows = {} if asked.full else {"count": FEW}
-    names = chosen(asked, sizes)
+    try:
+        names = chosen(asked, sizes)
+    except KinsightError as said:
+        parser.error(f"data: {said}")
     completed(report, names, partial(cell, **given), where["results"], asked)
     finished = list(report["cells"])
     more = begun(afterwards(finished, folder, asked), asked)
