@@ -75,9 +75,11 @@ def _resident(reset: bool) -> int:
 def costs_table(cells: dict) -> str:
     """Time and memory by kind of cell."""
     kinds: dict[str, list[dict]] = {}
+    on_gpu = any(cell.get("cost", {}).get("device") is not None for cell in cells.values())
     for name, cell in cells.items():
         if "cost" in cell:
-            kinds.setdefault(kind(name), []).append(cell["cost"])
+            alone = " (no GPU)" if on_gpu and cell["cost"]["device"] is None else ""
+            kinds.setdefault(kind(name) + alone, []).append(cell["cost"])
     lines = []
     for name, found in sorted(kinds.items()):
         column = {key: [one[key] for one in found if one[key] is not None] for key in found[0]}

@@ -39,6 +39,7 @@ def write_page(report: dict, where: dict[str, Path]) -> str:
         confidence=confidence_table(cells),
         regions=chapter(cells, sizes, where),
         costs=costs_table(cells),
+        others=elsewhere(cells),
         open=unmeasured(cells, refused),
         device=report.get("device", "cpu"),
         minutes=minutes(report),
@@ -58,6 +59,18 @@ def unmeasured(cells: dict, refused: dict[str, str]) -> str:
         said.append(f"Arms of the script without a cell so far: {'; '.join(found)}.")
     said += [f"Refused: {name}: {why}." for name, why in refused.items()]
     return " ".join(said)
+
+
+def elsewhere(cells: dict) -> str:
+    """Which cells another machine computed; they say so themselves."""
+    there = [name for name, cell in cells.items() if cell.get("machine")]
+    trained = [name for name in there if "rows" in cells[name]]
+    if not there:
+        return ""
+    return (
+        f" {len(there)} cells were computed on one core of another machine without a GPU (PyTorch "
+        f"2.13.0): those that ask networks, and the trainings {'; '.join(trained)}."
+    )
 
 
 def seeds(cells: dict, arm: str) -> list[dict]:

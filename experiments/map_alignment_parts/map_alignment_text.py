@@ -73,7 +73,7 @@ of a polygon, unseen scenes, and the median error of the less sure and the surer
 On {device}, beside {processor} with {threads} thread(s) a cell; several cells side by side slow \
 each other down. *Wall* and *processor*: seconds of a cell, median and the longest; a cell that \
 was stopped and went on counts from its last start. *Resident*: the most memory of the process, \
-PyTorch included; *GPU*: the most that tensors took there, without what CUDA itself needs.
+PyTorch included; *GPU*: the most that tensors took there, without what CUDA itself needs.{others}
 
 {costs}
 
