@@ -32,7 +32,7 @@ from pages import ROOT
 from resumable import completed, keep, options, places
 
 LEVELS = ("main", "2 px", "4 px", "16 px", "displacement alone")
-NOISY = (*LEVELS, "shared", "biased", "missing, invented")
+NOISY = (*LEVELS, "shared", "biased", "biased, not mirrored", "missing, invented")
 # Kind, what measures it, the arms it is measured for.
 KINDS: dict[str, tuple[Callable[..., dict], tuple[str, ...]]] = {
     "gain": (gain.measured, LEVELS),
