@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
 PAGE = ROOT / "docs" / "benchmark.md"
 
+_NOTHING = 1e-3  # seconds of a pass over no inputs at all: queries have none
+
 INTRODUCTION = """\
 # Beside other packages
 
@@ -109,8 +111,9 @@ def _row(row: dict, unit: float) -> str:
     ]
     first = "–" if marks[0] is None else f"{marks[0]:.3f}" if "recall" in row else f"{marks[0]:.0e}"
     second = "–" if marks[1] is None else f"{marks[1]:.0e}"
+    passes = f"{row['seconds'] / unit:,.1f}" if unit > _NOTHING else "–"
     return (
-        f"| {_named(row)} | {row['seconds']:.3g} | {row['seconds'] / unit:,.1f} | "
+        f"| {_named(row)} | {row['seconds']:.3g} | {passes} | "
         f"{row['memory'] / 2**20:,.0f} MiB | {first} | {second} | {row['way']} |\n"
     )
 
