@@ -78,13 +78,7 @@ def cut(
     """
     known = {} if known is None else known
     scale = int(random.choice(np.array(scales)))
-    chosen = [
-        (image, polygon)
-        for image, polygons in enumerate(maps)
-        for polygon in polygons
-        if not polygon.is_empty
-    ]
-    parts = []
+    chosen, parts = _solid(maps), []
     seeds = random.integers(0, 1 << 62, count)
     for i, seed in zip(random.integers(0, len(chosen), count), seeds, strict=True):
         (image, polygon), own = chosen[i], np.random.default_rng(seed)
@@ -102,6 +96,11 @@ def cut(
     stacked = [torch.from_numpy(np.stack(column)) for column in zip(*parts, strict=True)]
     turns = random.random(3) < 0.5
     return _mirrored(Patches(*stacked), *turns) if mirrored else Patches(*stacked)
+
+
+def _solid(maps: Sequence[Sequence[Polygon]]) -> list[tuple[int, Polygon]]:
+    """The polygons that have corners, with the number of their image."""
+    return [(i, one) for i, polygons in enumerate(maps) for one in polygons if not one.is_empty]
 
 
 def class_map(channels: np.ndarray) -> np.ndarray:
