@@ -122,7 +122,10 @@ def _rounding(rows: Tensor, tolerance: float) -> float:
     """A difference that rounding explains: a share of how far samples differ, not of an offset."""
     finite = torch.where(rows.isfinite(), rows, 0.0)
     spread = float((finite - finite.mean(0)).abs().max())
-    return tolerance * spread + 64 * torch.finfo(rows.dtype).eps * float(finite.abs().max())
+    size = float(finite.abs().max())
+    if len(rows) == 1:  # no other to compare with, and what cancelled near 0 has no size to tell
+        size = max(size, 1.0)
+    return tolerance * spread + 64 * torch.finfo(rows.dtype).eps * size
 
 
 def cancels(function: NetworkFunction) -> bool:
