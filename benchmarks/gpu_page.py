@@ -40,7 +40,8 @@ that is a yardstick and no limit, so it can be passed.
 The exact kernel in float32 is bound by its products. Everything else is bound by asking for the \
 work: a sweep launches some thousands of small kernels a batch, and the processor takes longer to \
 ask for them than the GPU to do them (a batch of 512 through ResNet-18 and its per-sample \
-gradients: about 57 ms of the processor, 36 ms of the GPU). So batches are larger there than on a \
+gradients: about 57 ms of the processor, 36 ms of the GPU, profiled \
+before norms were taken in one call). So batches are larger there than on a \
 processor (up to 512, and 256 for sketches), and what was cut to fit a processor's cache is not. \
 Sketches add 11 million numbers to their buckets for every image.
 
