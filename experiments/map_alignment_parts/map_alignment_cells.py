@@ -37,6 +37,8 @@ class Sizes:
     steps: tuple[int, ...] = (700, 350, 350)
     tile: int = 512  # of a scene of real tiles, pixels at most
     tile_steps: tuple[int, ...] = (1000, 500, 500)
+    long_steps: tuple[int, ...] = (3000, 1000, 1000)
+    light: float = 0.2  # of the longer trainings
     tile_scenes: int | None = None  # of a region, at most
 
 
@@ -219,4 +221,4 @@ def draw(network: AlignmentNetwork, other: Region, images: Path) -> None:
 def smallest(sizes: Sizes) -> Sizes:
     """A cell of seconds, for tests: numbers without meaning."""
     return replace(sizes, scenes=1, held_out=1, side=288, steps=(2, 1, 1), tile=256,
-                   tile_steps=(2, 1, 1), tile_scenes=4)  # fmt: skip
+                   tile_steps=(2, 1, 1), long_steps=(2, 1, 1), tile_scenes=4)  # fmt: skip

@@ -50,12 +50,14 @@ class TileArm:
         left_out: a region that training does not see, and that alone is tested.
         alone: a region that is taught and tested alone.
         third: taught by every third scene alone, and not tested here.
+        longer: with ``long_steps`` and random changes of light.
     """
 
     noise: float | None
     left_out: str | None = None
     alone: str | None = None
     third: int | None = None
+    longer: bool = False
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -83,10 +85,14 @@ def arms(areas: list[Area]) -> dict[str, TileArm]:
     found = {GIVEN: TileArm(None), f"{MAIN:g} px": TileArm(MAIN)}
     if len(names) > 1:
         found |= {f"{MAIN:g} px without {n}": TileArm(MAIN, left_out=n) for n in names}
+    found |= {f"{MAIN:g} px, longer": TileArm(MAIN, longer=True),
+              f"{GIVEN}, longer": TileArm(None, longer=True)}  # fmt: skip
     found |= {f"{GIVEN}, third {k + 1}": TileArm(None, third=k) for k in range(THIRDS)}
     found[f"{largest} {GIVEN}"] = TileArm(None, alone=largest)
     found |= {f"{largest} {level:g} px": TileArm(level, alone=largest) for level in LEVELS}
     if len(names) > 1:
+        found |= {f"{MAIN:g} px, longer without {n}": TileArm(MAIN, left_out=n, longer=True)
+                  for n in names}  # fmt: skip
         found |= {f"{GIVEN} without {n}": TileArm(None, left_out=n) for n in names}
     return {PREFIX + name: arm for name, arm in found.items()}
 
@@ -176,10 +182,10 @@ def solve_tiles(name: str, sizes: Sizes, folder: Path, data: Path, device: str =
     names = [area.name for area in areas]
     taught = [area for area in areas if area.name in arm.taught(names)]
     scenes, maps = training_set(taught, arm)
-    steps = (sum(sizes.tile_steps),) if arm.noise is None else sizes.tile_steps
-    asked = Training(steps=steps, seed=int(seed), device=device)
+    asked = training_of(arm, sizes, int(seed), device)
     done = train([one.image for one in scenes], maps, asked, folder / name)
-    networks = [load_network(folder / name / f"round{i}.pt", device) for i in range(len(steps))]
+    networks = [load_network(folder / name / f"round{i}.pt", device)
+                for i in range(len(asked.steps))]  # fmt: skip
     errors: Errors = {}
     for area in (area for area in areas if area.name in arm.tested(names)):
         seen = in_training(area, arm) if area in taught else []
@@ -193,6 +199,15 @@ def solve_tiles(name: str, sizes: Sizes, folder: Path, data: Path, device: str =
     vertices = sum(len(one.vertices) for polygons in maps for one in polygons)
     data_rows = {area.name: described(area) for area in areas}
     return {"rows": rows, "vertices": vertices, "scenes": len(scenes), "areas": data_rows}
+
+
+def training_of(arm: TileArm, sizes: Sizes, seed: int, device: str) -> Training:
+    """How an arm is taught; by the map as given in one round of as many steps as all."""
+    steps = sizes.long_steps if arm.longer else sizes.tile_steps
+    if arm.noise is None:
+        steps = (sum(steps),)
+    light = sizes.light if arm.longer else 0.0
+    return Training(steps=steps, seed=seed, light=light, device=device)
 
 
 def training_set(taught: list[Area], arm: TileArm) -> tuple[list[Scene], list[list[Polygon]]]:

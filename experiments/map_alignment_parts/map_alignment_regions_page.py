@@ -2,22 +2,31 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from map_alignment_cells import REACH
-from map_alignment_regions import EVERYWHERE, GIVEN, LEVELS, MAIN, PREFIX
+from map_alignment_regions import GIVEN, LEVELS, PREFIX
 from map_alignment_regions_error import NAME
-from map_alignment_regions_text import ABSENT, CHAPTER, ERROR
+from map_alignment_regions_figure import figure
+from map_alignment_regions_numbers import (
+    GIVEN_CELL,
+    LONGER,
+    MAIN_CELL,
+    PLAIN,
+    ROUNDS,
+    best_cell,
+    gap,
+    left_out_gaps,
+    main_cell,
+    median,
+    regions,
+    row,
+    with_all,
+    without,
+)
+from map_alignment_regions_text import ABSENT, CHAPTER, ERROR, LONGER_PART
 from pages import markdown
 from resumable import relative
 
-from kinsight.drawing.style import CATEGORIES, DASHES, house_style, new_figure
-
-MAIN_CELL, GIVEN_CELL = f"{PREFIX}{MAIN:g} px 0", f"{PREFIX}{GIVEN} 0"
-ROUNDS = ("round 1", "round 2", "round 3")
 TAUS = (1, 2, 4, 8, 16)
-LEAST = 0.1  # of the given error: a smaller gap is none
 WANTED, WANTED_UNSEEN = 0.75, 0.5  # of the gap
 
 
@@ -39,26 +48,10 @@ def chapter(cells: dict, sizes: dict, where: dict[str, Path]) -> str:
         aim=aim(cells),
         left_out=left_out_table(cells),
         aim_left_out=aim_left_out(cells),
+        longer=longer_part(cells, sizes),
         levels=levels_table(cells),
         error=error_part(cells),
     )
-
-
-def row(
-    cells: dict, cell: str, region: str, stage: str, part: str = "all", level: float = MAIN
-) -> dict | None:  # fmt: skip
-    """One row of a cell, or None where it was not measured."""
-    wanted = (region, stage, part, level)
-    for one in cells.get(cell, {}).get("rows", []):
-        if (one["region"], one["stage"], one["part"], one["level"]) == wanted:
-            return one
-    return None
-
-
-def median(cells: dict, *which) -> float:
-    """The median error of a row; NaN where it was not measured."""
-    found = row(cells, *which)
-    return math.nan if found is None else found["median"]
 
 
 def shown(value: float, digits: int = 2) -> str:
@@ -66,29 +59,9 @@ def shown(value: float, digits: int = 2) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def gap(given: float, arm: float, reference: float) -> float:
-    """Share of the gap from the noisy labels to the reference that an arm closes.
-
-    NaN where the reference is better than the labels by less than ``LEAST`` of their error.
-    """
-    wide = given - reference > LEAST * given
-    return (given - arm) / (given - reference) if wide else math.nan
-
-
 def percent(value: float) -> str:
     """A share as a whole percentage."""
     return "–" if math.isnan(value) else f"{100 * value:.0f} %"
-
-
-def regions(cells: dict) -> list[str]:
-    """The regions, as they were read."""
-    return list(cells[GIVEN_CELL]["areas"])
-
-
-def with_all(cells: dict) -> list[str]:
-    """The regions, and all together where there are several."""
-    names = regions(cells)
-    return [*names, EVERYWHERE] if len(names) > 1 else names
 
 
 def data_table(cells: dict) -> str:
@@ -126,27 +99,27 @@ def shares_table(cells: dict) -> str:
     return markdown(["", "median, px", "mean, px", *(f"within {tau} px" for tau in TAUS)], lines)
 
 
-def regions_table(cells: dict, part: str) -> str:
+def regions_table(cells: dict, part: str, how: str = PLAIN) -> str:
     """Medians of every region before and after each round."""
     head = ["region", "noisy labels", "taught by the map", *ROUNDS, "gap closed"]
     lines = []
     for name in with_all(cells):
-        given = median(cells, MAIN_CELL, name, "given", part)
-        reference = median(cells, GIVEN_CELL, name, "round 1", part)
-        after = [median(cells, MAIN_CELL, name, stage, part) for stage in ROUNDS]
+        given = median(cells, main_cell(how), name, "given", part)
+        reference = median(cells, best_cell(how), name, "round 1", part)
+        after = [median(cells, main_cell(how), name, stage, part) for stage in ROUNDS]
         if not math.isnan(given):
             closed = percent(gap(given, after[-1], reference))
             lines.append([name, *map(shown, (given, reference, *after)), closed])
     return markdown(head, lines)
 
 
-def aim(cells: dict) -> str:
+def aim(cells: dict, how: str = PLAIN) -> str:
     """Was three quarters of the gap closed on the scenes of training?"""
     name = with_all(cells)[-1]
     closed = [
-        gap(median(cells, MAIN_CELL, name, "given", part),
-            median(cells, MAIN_CELL, name, "round 3", part),
-            median(cells, GIVEN_CELL, name, "round 1", part))
+        gap(median(cells, main_cell(how), name, "given", part),
+            median(cells, main_cell(how), name, "round 3", part),
+            median(cells, best_cell(how), name, "round 1", part))
         for part in ("taught", "unseen")
     ]  # fmt: skip
     if math.isnan(closed[0]):
@@ -158,44 +131,49 @@ def aim(cells: dict) -> str:
     )
 
 
-def left_out_gaps(cells: dict) -> dict[str, float]:
-    """Share of the gap that a training without the region closes, where it was measured."""
-    found = {}
-    for name in regions(cells):
-        cell = f"{PREFIX}{MAIN:g} px without {name} 0"
-        if cell in cells:
-            found[name] = gap(median(cells, cell, name, "given"),
-                              median(cells, cell, name, "round 3"),
-                              median(cells, GIVEN_CELL, name, "round 1"))  # fmt: skip
-    return found
-
-
-def left_out_table(cells: dict) -> str:
+def left_out_table(cells: dict, how: str = PLAIN) -> str:
     """Regions that a training never saw."""
     head = ["region", "noisy labels", "taught by the map", "by the map, without the region",
             "noisy, with the region", *(f"without, {stage}" for stage in ROUNDS),
             "gap closed"]  # fmt: skip
     lines = []
-    for name, closed in left_out_gaps(cells).items():
-        cell = f"{PREFIX}{MAIN:g} px without {name} 0"
-        other = f"{PREFIX}{GIVEN} without {name} 0"
+    for name, closed in left_out_gaps(cells, how).items():
+        cell, other = without(name, how), f"{PREFIX}{GIVEN}{how} without {name} 0"
         values = [
-            median(cells, cell, name, "given"), median(cells, GIVEN_CELL, name, "round 1"),
-            median(cells, other, name, "round 1"), median(cells, MAIN_CELL, name, "round 3"),
+            median(cells, cell, name, "given"), median(cells, best_cell(how), name, "round 1"),
+            median(cells, other, name, "round 1"), median(cells, main_cell(how), name, "round 3"),
             *(median(cells, cell, name, stage) for stage in ROUNDS),
         ]  # fmt: skip
         lines.append([name, *map(shown, values), percent(closed)])
     return markdown(head, lines)
 
 
-def aim_left_out(cells: dict) -> str:
+def aim_left_out(cells: dict, how: str = PLAIN) -> str:
     """Was half of the gap closed on regions that no training saw?"""
-    found = {name: value for name, value in left_out_gaps(cells).items() if not math.isnan(value)}
+    gaps = left_out_gaps(cells, how)
+    found = {name: value for name, value in gaps.items() if not math.isnan(value)}
     if not found:
         return "No region was left out so far."
     names = [name for name, value in found.items() if value >= WANTED_UNSEEN]
     reached = f"reached on {len(names)} of {len(found)} regions"
     return f"Aim: {percent(WANTED_UNSEEN)} of the gap: {reached} ({', '.join(names) or 'none'})."
+
+
+def longer_part(cells: dict, sizes: dict) -> str:
+    """The same with more steps and changes of light, as far as it was measured."""
+    if main_cell(LONGER) not in cells or best_cell(LONGER) not in cells:
+        return "Not measured so far."
+    left_out = left_out_gaps(cells, LONGER)
+    return LONGER_PART.format(
+        steps=", ".join(map(str, sizes["long_steps"])),
+        plain=sum(sizes["tile_steps"]),
+        light=sizes["light"],
+        regions=regions_table(cells, "taught", LONGER),
+        held_out=regions_table(cells, "unseen", LONGER),
+        aim=aim(cells, LONGER),
+        left_out=left_out_table(cells, LONGER) if left_out else "",
+        aim_left_out=aim_left_out(cells, LONGER),
+    )
 
 
 def levels_table(cells: dict) -> str:
@@ -235,35 +213,3 @@ def error_part(cells: dict) -> str:
             "–" if known is None else shown(known),
         ])  # fmt: skip
     return ERROR.format(table=markdown(head, lines))
-
-
-def figure(cells: dict):
-    """Shares within τ of all regions by round, and of regions left out after the last."""
-    found, (left, right) = new_figure(2, 5.4, 3.8)
-    name = with_all(cells)[-1]
-    with house_style():
-        for number, stage in enumerate(("given", *ROUNDS)):
-            curve(left, row(cells, MAIN_CELL, name, stage, "taught"), CATEGORIES[number], stage)
-        best = row(cells, GIVEN_CELL, name, "round 1", "taught")
-        curve(left, best, "#30343b", "taught by the map", DASHES)
-        for number, region in enumerate(regions(cells)):
-            cell = f"{PREFIX}{MAIN:g} px without {region} 0"
-            colour = CATEGORIES[number % len(CATEGORIES)]
-            curve(right, row(cells, cell, region, "round 3"), colour, region)
-            curve(right, row(cells, cell, region, "given"), colour, None, DASHES)
-        titles = ((left, f"{MAIN:g} px, taught"), (right, "never seen (broken: given)"))
-        for axes, title in titles:
-            axes.set_title(title)
-            axes.set_xlabel("τ, pixels")
-            axes.set_ylabel("share of vertices within τ")
-            axes.set_ylim(0, 1.01)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend()
-    return found
-
-
-def curve(axes, found: dict | None, colour: str, label: str | None, style: Any = "-") -> None:
-    """One row's shares."""
-    if found is not None:
-        shares = np.array(found["within"])
-        axes.plot(REACH, shares, color=colour, label=label, linestyle=style, linewidth=1.6)

@@ -46,6 +46,10 @@ it is taught by the map of the others only. The noisy map of this one was not us
 
 {aim_left_out}
 
+### Longer, under other light
+
+{longer}
+
 ### Noise levels on one region
 
 Taught and tested on this region alone.
@@ -56,6 +60,25 @@ Taught and tested on this region alone.
 
 {error}
 """
+
+LONGER_PART = """\
+{steps} steps in place of {plain} in all, and contrast, brightness and colours of patches changed \
+at random (`Training(light={light})`). The reference was taught by the map for as many steps in \
+the same way. Scenes of training:
+
+{regions}
+
+Other scenes of the same regions:
+
+{held_out}
+
+{aim}
+
+A region left out:
+
+{left_out}
+
+{aim_left_out}"""
 
 ERROR = """\
 Three networks are taught by the map as given, each by every third scene. Each scene is aligned \

@@ -6,6 +6,7 @@ import torch
 
 from alignment.cases import SMALL, grey, square
 from kinsight.alignment import AlignmentNetwork, Displacements, NetworkSize, scene
+from kinsight.alignment.light import relit
 from kinsight.alignment.patches import class_map, cut
 from kinsight.alignment.pyramid import Pyramid
 from kinsight.alignment.raster import drawn
@@ -59,6 +60,26 @@ def test_patches_lie_as_the_image_does_unless_they_are_mirrored(mirrored) -> Non
     lying = {(1, 2)}
     assert seen == (lying | {(-1, 2), (1, -2), (-1, -2), (2, 1), (-2, 1), (2, -1), (-2, -1)}
                     if mirrored else lying)  # fmt: skip
+
+
+def test_another_light_changes_the_image_alone() -> None:
+    label = [square(200, 220, 40)]
+    image = np.random.default_rng(0).random((3, 480, 480), dtype=np.float32)
+    pyramid, given = Pyramid(image, (2,)), (np.random.default_rng(1), np.random.default_rng(1))
+    same = cut([pyramid], [label], given[0], (2,), 96, 3, Displacements())
+    other = cut([pyramid], [label], given[1], (2,), 96, 3, Displacements(), light=0.3)
+    for name, value in vars(same).items():
+        assert torch.equal(value, vars(other)[name]) == (name != "image"), name
+    before, after = same.image.flatten(2), other.image.flatten(2)  # (3, colours, pixels)
+    for patch in range(3):
+        for colour in range(3):
+            both = torch.stack([before[patch, colour], after[patch, colour]])
+            assert torch.corrcoef(both)[0, 1] > 0.999  # a straight line, and upwards
+
+
+def test_no_light_is_the_patch_as_it_is() -> None:
+    patch = np.random.default_rng(0).random((3, 16, 16), dtype=np.float32)
+    np.testing.assert_allclose(relit(patch, 0.0, np.random.default_rng(0)), patch, atol=1e-6)
 
 
 def test_displacements_have_their_sizes() -> None:

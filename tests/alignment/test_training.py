@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from kinsight.alignment import (
     Passes,
     Polygon,
     Training,
+    load_network,
     train,
     vertex_errors,
 )
-from kinsight.alignment.rounds import NETWORK
+from kinsight.alignment.shares import NETWORK
 from kinsight.alignment.training import Learner, loss
 from kinsight.cli.commands import app
 from kinsight.errors import ArgumentError, DataError, RunFolderError
@@ -72,10 +74,11 @@ def test_a_map_gets_better_than_the_labels_it_taught() -> None:
     assert error(rounds.maps[1]) < 0.7 * error(rounds.maps[0])
 
 
-def test_a_training_that_goes_on_ends_with_the_same_bits(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("kinsight.alignment.rounds._EPOCH", 1)
-    images, maps = [grey()], [[square(), square(80, 60)]]
-    whole = train(images, maps, small())
+@pytest.mark.parametrize("folds", [1, 2])
+def test_a_training_that_goes_on_ends_with_the_same_bits(tmp_path, monkeypatch, folds) -> None:
+    monkeypatch.setattr("kinsight.alignment.shares._EPOCH", 1)
+    images, maps = [bright(0)[0], bright(1)[0]], [[square(), square(80, 60)], [square(30, 70)]]
+    whole = train(images, maps, small(folds=folds))
 
     class StoppedError(Exception):
         pass
@@ -88,17 +91,47 @@ def test_a_training_that_goes_on_ends_with_the_same_bits(tmp_path, monkeypatch) 
         left[0] -= 1
         return teach(self, *arguments)
 
-    for after in (1, 2, 3, 4):
+    for after in (1, 2, 3, 4, 6, 8)[: 2 + 2 * folds]:
         monkeypatch.setattr(Learner, "teach", until)
         left[0] = after
         with pytest.raises(StoppedError):
-            train(images, maps, small(), tmp_path / str(after))
+            train(images, maps, small(folds=folds), tmp_path / str(after))
         monkeypatch.setattr(Learner, "teach", teach)
-        again = train(images, maps, small(), tmp_path / str(after))
-        torch.testing.assert_close(weights(again.network), weights(whole.network), rtol=0, atol=0)
+        again = train(images, maps, small(folds=folds), tmp_path / str(after))
+        for one, other in zip(again.networks, whole.networks, strict=True):
+            torch.testing.assert_close(weights(one), weights(other), rtol=0, atol=0)
         for one, other in zip(again.maps, whole.maps, strict=True):
-            for mine, theirs in zip(one[0], other[0], strict=True):
+            for mine, theirs in zip(chain(*one), chain(*other), strict=True):
                 np.testing.assert_allclose(mine.vertices, theirs.vertices, rtol=0, atol=1e-9)
+
+
+def test_a_round_that_one_fold_alone_finished_is_finished(tmp_path) -> None:
+    """Stopped between the two: neither labels nor weights differ from a training in one go."""
+    images, maps = [bright(0)[0], bright(1)[0]], [[square()], [square(30, 70)]]
+    whole = train(images, maps, small(folds=2), tmp_path / "run")
+    for left in ("round1.state.pt", "round1.pt", NETWORK):
+        (tmp_path / "run" / "fold1" / left).unlink()
+    again = train(images, maps, small(folds=2), tmp_path / "run")
+    for one, other in zip(again.networks, whole.networks, strict=True):
+        torch.testing.assert_close(weights(one), weights(other), rtol=0, atol=0)
+    assert (tmp_path / "run" / "fold1" / NETWORK).exists()
+    assert torch.equal(weights(load_network(tmp_path / "run" / NETWORK)), weights(again.network))
+
+
+def test_with_folds_no_network_realigns_what_taught_it() -> None:
+    """What a fold realigns does not depend on its own labels; the other's does."""
+    images, maps = [bright(0)[0], bright(1)[0]], [[square()], [square(30, 70)]]
+    asked = small(steps=(3,), folds=2)
+    before = train(images, maps, asked)
+    after = train(images, [maps[0], [square(34, 70)]], asked)
+    moves = [[one.maps[1][i][0].vertices - one.maps[0][i][0].vertices for i in (0, 1)]
+             for one in (before, after)]  # fmt: skip
+    assert np.abs(moves[0][0] - moves[1][0]).max() > 0  # realigned by the one that saw the change
+    for one, other in zip(before.networks, after.networks, strict=True):
+        same = torch.equal(weights(one), weights(other))
+        assert same == (one is before.networks[1])  # the second was taught by the first image
+    with pytest.raises(DataError, match="each of 2 folds"):
+        train(images[:1], maps[:1], asked)
 
 
 def test_killed_at_any_moment_it_goes_on(tmp_path) -> None:
@@ -139,7 +172,16 @@ def test_what_cannot_be_learnt_from_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": ()}, {"batch": 0}, {"side": 90}, {"rate": 0}, {"segmentation": -1}]
+    "wrong",
+    [
+        {"steps": ()},
+        {"batch": 0},
+        {"side": 90},
+        {"rate": 0},
+        {"segmentation": -1},
+        {"light": 1.0},
+        {"folds": 0},
+    ],
 )
 def test_training_without_meaning_is_refused(wrong) -> None:
     with pytest.raises(ArgumentError, match=next(iter(wrong))):

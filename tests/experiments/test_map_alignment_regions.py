@@ -21,7 +21,8 @@ SPECIFICATION.loader.exec_module(map_alignment)
 names = ("cells", "costs", "regions", "regions_error", "regions_page")
 cells, costs, regions, error, page = (sys.modules[f"map_alignment_{name}"] for name in names)
 
-TINY = replace(cells.smallest(cells.Sizes()), tile=128, tile_steps=(1, 1), tile_scenes=None)
+TINY = replace(cells.smallest(cells.Sizes()), tile=128, tile_steps=(1, 1), tile_scenes=None,
+               long_steps=(2, 1), light=0.1)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def solved(folder, tmp_path_factory) -> tuple[dict, Path]:
     """The cells that the page needs at least, and where their networks are."""
     runs = tmp_path_factory.mktemp("runs")
     asked = ("as given", "8 px", "8 px without east", "as given, third 1", "as given, third 2",
-             "as given, third 3")  # fmt: skip
+             "as given, third 3", "8 px, longer", "as given, longer",
+             "8 px, longer without east")  # fmt: skip
     found = {
         name: regions.solve_tiles(name, TINY, runs, folder)
         for name in (f"tiles, {one} 0" for one in asked)
@@ -100,6 +102,17 @@ def test_a_region_left_out_is_not_taught(folder, solved) -> None:
     assert given == page.row({"c": whole}, "c", "east", "given")  # the same noise in all cells
 
 
+def test_a_longer_training_has_its_own_steps_and_light(folder) -> None:
+    known = regions.arms(regions.read_areas(folder, TINY))
+    plain, longer, best = (
+        regions.training_of(known[f"tiles, {name}"], TINY, 0, "cpu")
+        for name in ("8 px", "8 px, longer without east", "as given, longer")
+    )
+    assert (plain.steps, plain.light) == ((1, 1), 0.0)
+    assert (longer.steps, longer.light) == ((2, 1), 0.1)
+    assert (best.steps, best.light) == ((3,), 0.1)
+
+
 def test_networks_of_thirds_share_no_scene(folder) -> None:
     areas = regions.read_areas(folder, TINY)
     known = regions.arms(areas)
@@ -153,10 +166,15 @@ def test_the_share_of_the_gap_is_that_of_its_definition() -> None:
 
 def test_the_chapter_tells_what_the_cells_found(solved, tmp_path) -> None:
     where = {"images": tmp_path, "page": tmp_path / "page.md"}
-    sizes = {"tile": 128, "tile_steps": [1, 1]}
+    sizes = {"tile": 128, "tile_steps": [1, 1], "long_steps": [2, 1], "light": 0.1}
     text = page.chapter(solved[0], sizes, where)
     given = page.median(solved[0], "tiles, 8 px 0", "east", "given", "taught")
     assert f"| east | {given:.2f} |" in text
+    longer = page.median(solved[0], "tiles, 8 px, longer 0", "east", "round 2", "taught")
+    chapter = text[text.index("Longer, under") :]
+    assert "2, 1 steps in place of 2" in chapter
+    assert "`Training(light=0.1)`" in chapter
+    assert f" {longer:.2f} |" in chapter
     assert "Not measured so far." in text  # the levels
     assert "Not estimated so far" in text
     assert (tmp_path / "map_alignment_regions.png").exists()

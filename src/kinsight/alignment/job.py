@@ -9,8 +9,9 @@ from kinsight.alignment.geojson import write_geojson
 from kinsight.alignment.images import ReadImage
 from kinsight.alignment.picture import picture
 from kinsight.alignment.polygons import Polygon
-from kinsight.alignment.rounds import NETWORK, train
+from kinsight.alignment.rounds import train
 from kinsight.alignment.saved import load_network
+from kinsight.alignment.shares import NETWORK
 from kinsight.alignment.tiles import read_folder, read_pair
 from kinsight.alignment.training import Training
 from kinsight.drawing.svg import png_file

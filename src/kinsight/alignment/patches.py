@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kinsight.alignment.fields import SmoothField
+from kinsight.alignment.light import relit
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.pyramid import Pyramid
 from kinsight.alignment.raster import drawn
@@ -63,6 +64,7 @@ def cut(
     pyramids: Sequence[Pyramid], maps: Sequence[Sequence[Polygon]], random: np.random.Generator,
     scales: Sequence[int], side: int, count: int, displacements: Displacements,
     known: dict[tuple[int, int], np.ndarray] | None = None, mirrored: bool = True,
+    light: float = 0.0,
 ) -> Patches:  # fmt: skip
     """A batch at one scale, mirrored as a whole at random; each patch has a polygon in it.
 
@@ -75,6 +77,7 @@ def cut(
         known: where the classes of these maps are kept by image and scale, as long as the maps
             are the same; None: they are drawn anew.
         mirrored: False: patches stay as they lie.
+        light: strength of random changes of contrast, brightness and colour; 0: none.
     """
     known = {} if known is None else known
     scale = int(random.choice(np.array(scales)))
@@ -90,6 +93,8 @@ def cut(
         placed = [maps[image][j].shifted(-corner).scaled(1 / scale) for j in near]
         if (image, scale) not in known:
             known[image, scale] = _classes(pyramids[image], maps[image], scale, side)
+        if light:  # after the moves, which are then the same with and without
+            window = relit(window, light, own)
         left, top = corner // scale
         classes = known[image, scale][top : top + side, left : left + side].astype(np.int64)
         parts.append((window, *_displaced(placed, moves, side), classes))

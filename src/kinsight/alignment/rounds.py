@@ -8,15 +8,13 @@ import numpy as np
 
 from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.polygons import Polygon
-from kinsight.alignment.saved import fingerprint, load_learner, save_learner, save_network
+from kinsight.alignment.saved import fingerprint, save_network
+from kinsight.alignment.shares import NETWORK, Maps, Share, shares_of
 from kinsight.alignment.training import Learner, Training, realigned
 from kinsight.errors import DataError, RunFolderError
 from kinsight.files import write_text
-from kinsight.progress import bar
 
-NETWORK = "network.pt"
-_STATE, _STATE_OF, _DATA = "state.pt", "round{}.state.pt", "data.sha256"
-_EPOCH = 50  # steps between two checkpoints
+_DATA = "data.sha256"
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,18 @@ class Rounds:
 
     Args:
         maps: the labels before the first round, and after each: [round][image][polygon].
-        network: after the last round.
-        losses: of every step made in this call, one list a round.
+        networks: after the last round, one for each fold.
+        losses: of every step made in this call, one list a round; fold after fold.
     """
 
-    maps: list[list[list[Polygon]]]
-    network: AlignmentNetwork
+    maps: list[Maps]
+    networks: list[AlignmentNetwork]
     losses: list[list[float]]
+
+    @property
+    def network(self) -> AlignmentNetwork:
+        """The first network: the only one without folds."""
+        return self.networks[0]
 
 
 def train(
@@ -48,7 +51,8 @@ def train(
         images: (3, H, W) float32 in [0, 1] each.
         maps: the polygons of each image, as wrong as they are.
         training: sizes, steps, seed.
-        folder: for ``network.pt`` and checkpoints every 50 steps; a training that was stopped
+        folder: for ``network.pt`` (with folds: the first of them, and ``fold0/network.pt``,
+            ``fold1/network.pt``, …) and checkpoints every 50 steps; a training that was stopped
             there goes on and ends, on a CPU, with the same bits. None: nothing is kept.
         watch: called with the round and the learner when the steps of a round are made.
 
@@ -62,54 +66,41 @@ def train(
     place = None if folder is None else Path(folder)
     if len(images) != len(maps):
         raise DataError(f"maps: expected one for each of {len(images)} images, got {len(maps)}")
-    learner = Learner(images, training)
-    history, losses = _begun(place, learner, images, [list(p) for p in maps]), []
+    shares = shares_of(images, training, place)
+    history, losses = _begun(place, shares, images, [list(p) for p in maps]), []
     while len(history) <= len(training.steps):
-        number = len(history) - 1
-        _one_round(learner, number, history[number], place, progress)
-        losses.append(list(learner.losses))
-        if watch is not None:
-            watch(number, learner)
-        found = realigned(learner.network, images, history[number], training.passes, progress)
-        history.append(found)
-        if place is not None:
-            _keep(learner, found, place, number)
-    return Rounds(history, learner.network.eval(), losses)
+        number, labels = len(history) - 1, history[-1]
+        for share in shares:
+            share.teach(number, labels, progress)
+            if watch is not None:
+                watch(number, share.learner)
+        losses.append([one for share in shares for one in share.learner.losses])
+        history.append(_realigned(shares, images, labels, training, progress))
+        for share in shares:
+            share.keep(number, history[-1])
+    if place is not None and len(shares) > 1:
+        save_network(shares[0].learner.network, place / NETWORK)
+    return Rounds(history, [share.learner.network.eval() for share in shares], losses)
 
 
-def _keep(learner: Learner, maps: list[list[Polygon]], place: Path, number: int) -> None:
-    """A finished round; the network of the last one under its own name."""
-    save_network(learner.network, place / f"round{number}.pt")
-    save_learner(learner, maps, place / _STATE_OF.format(number))
-    if number + 1 == len(learner.training.steps):
-        save_network(learner.network, place / NETWORK)
-
-
-def _one_round(
-    learner: Learner, number: int, maps: list[list[Polygon]], place: Path | None,
+def _realigned(
+    shares: list[Share], images: Sequence[np.ndarray], maps: Maps, training: Training,
     progress: bool | None,
-) -> None:  # fmt: skip
-    """The steps that are left of a round."""
-    if learner.round != number:
-        learner.begin(number)
-    whole = learner.training.steps[number]
-    with bar(f"round {number + 1}", whole, "steps", progress) as shown:
-        shown.advance(learner.step)
-        while not learner.round_is_over:
-            made = learner.teach(maps, _EPOCH)
-            shown.advance(made)
-            shown.note(f"loss {np.mean(learner.losses[-_EPOCH:]):.3f}")
-            if place is not None:
-                save_learner(learner, maps, place / _STATE)
+) -> Maps:  # fmt: skip
+    """Every map, aligned by the network whose share it is."""
+    found: dict[int, list[Polygon]] = {}
+    for share in shares:
+        own = share.realigns
+        chosen = [images[i] for i in own], [maps[i] for i in own]
+        after = realigned(share.learner.network, *chosen, training.passes, progress)
+        found |= dict(zip(own, after, strict=True))
+    return [found[i] for i in range(len(maps))]
 
 
 def _begun(
-    place: Path | None,
-    learner: Learner,
-    images: Sequence[np.ndarray],
-    maps: list[list[Polygon]],
-) -> list[list[list[Polygon]]]:
-    """The labels of the rounds that a folder has finished; the learner stands where it stopped."""
+    place: Path | None, shares: list[Share], images: Sequence[np.ndarray], maps: Maps
+) -> list[Maps]:
+    """The labels of the rounds that a folder has finished; the learners stand where it stopped."""
     if place is None:
         return [maps]
     digest, mark = fingerprint(images, maps), place / _DATA
@@ -119,15 +110,13 @@ def _begun(
             "another folder"
         )
     write_text(mark, digest + "\n")
-    history = [maps]
-    for number in range(len(learner.training.steps)):
-        file = place / _STATE_OF.format(number)
-        if not file.exists():
-            break
-        history.append(load_learner(learner, maps, file))
-    under_way = place / _STATE
-    if under_way.exists() and len(history) <= len(learner.training.steps):
-        load_learner(learner, maps, under_way)
-        if learner.round < len(history) - 1:  # older than the last finished round
-            load_learner(learner, maps, place / _STATE_OF.format(len(history) - 2))
+    history, rounds = [maps], len(shares[0].learner.training.steps)
+    while len(history) <= rounds and all(share.has(len(history) - 1) for share in shares):
+        found: dict[int, list[Polygon]] = {}
+        for share in shares:
+            found |= share.load(len(history) - 1, maps)
+        history.append([found[i] for i in range(len(maps))])
+    if len(history) <= rounds:
+        for share in shares:
+            share.go_on(len(history) - 1, maps)
     return history

@@ -34,6 +34,11 @@ class Training:
         displacements: known displacements that training adds.
         mirrored: patches are mirrored and turned at random. That turns a shift which all labels
             have in common into one of no direction, which averages out; without it, it stays.
+        light: strength of random changes of contrast, brightness and colour of patches, see
+            ``relit``; 0: none.
+        folds: networks of a round. 1: one, which realigns the labels that it was taught and has
+            partly learnt by heart. k > 1: the map of every k-th image is realigned by a network
+            that was taught by the other images; k times the work, and k networks.
         passes: how the map is realigned after each round.
         seed: of weights, patches and displacements.
         device: where the network runs.
@@ -50,6 +55,8 @@ class Training:
     segmentation: float = 1.0
     displacements: Displacements = field(default_factory=Displacements)
     mirrored: bool = True
+    light: float = 0.0
+    folds: int = 1
     passes: Passes = field(default_factory=Passes)
     seed: int = 0
     device: str = "cpu"
@@ -59,10 +66,13 @@ class Training:
         if not self.steps or any(positive("steps", count) < 1 for count in self.steps):
             raise ArgumentError(f"steps: expected one number for each round, got {self.steps!r}")
         positive("batch", self.batch)
+        positive("folds", self.folds)
         above_zero("rate", self.rate)
         present_device("device", self.device)
         if not 0 <= self.segmentation < float("inf"):
             raise ArgumentError(f"segmentation: expected at least 0, got {self.segmentation!r}")
+        if not 0 <= self.light < 1:
+            raise ArgumentError(f"light: expected 0 or more and below 1, got {self.light!r}")
         if positive("side", self.side) % 8:
             raise ArgumentError(f"side: expected a multiple of 8, got {self.side}")
 
@@ -126,7 +136,7 @@ class Learner:
         random = np.random.default_rng([asked.seed, self.round, self.step])
         patches = cut(self._pyramids, maps, random, asked.passes.scales, asked.side,
                       asked.batch, asked.displacements, self._classes,
-                      asked.mirrored)  # fmt: skip
+                      asked.mirrored, asked.light)  # fmt: skip
         rate = asked.rate * (0.5 if self.round else 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))

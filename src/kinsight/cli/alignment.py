@@ -45,6 +45,12 @@ def alignment_command(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="Folder for the network and the aligned maps.")],
     steps: Steps = "700,350,350",
+    light: Annotated[
+        float, typer.Option(help="Random changes of contrast and colour of patches, such as 0.2.")
+    ] = 0.0,
+    folds: Annotated[
+        int, typer.Option(min=1, help="Networks; a map is realigned by one it did not teach.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of weights and patches.")] = 0,
     device: Device = "cpu",
 ) -> None:
@@ -52,7 +58,7 @@ def alignment_command(
     with ending(lambda: f"The same command goes on from {out}."):
         from kinsight.alignment import Training, train_folder
 
-        asked = Training(steps=_numbers(steps), seed=seed, device=device)
+        asked = Training(steps=_numbers(steps), light=light, folds=folds, seed=seed, device=device)
         path, repairs = train_folder(folder, out, asked)
         _tell(repairs)
         typer.echo(f"Network: {path}")

@@ -1,0 +1,105 @@
+"""Which network of a round is taught by which images, and which it realigns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinsight.alignment.polygons import Polygon
+from kinsight.alignment.saved import load_learner, save_learner, save_network
+from kinsight.alignment.training import Learner, Training
+from kinsight.errors import DataError
+from kinsight.progress import bar
+
+NETWORK = "network.pt"
+_STATE, _STATE_OF = "state.pt", "round{}.state.pt"
+_EPOCH = 50  # steps between two checkpoints
+
+Maps = list[list[Polygon]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One network of a round.
+
+    Args:
+        learner: under training.
+        taught: numbers of the images it learns from.
+        realigns: numbers of the images whose map it realigns.
+        place: its folder; None: nothing is kept.
+    """
+
+    learner: Learner
+    taught: list[int]
+    realigns: list[int]
+    place: Path | None
+
+    def part(self, maps: Sequence[Sequence[Polygon]]) -> list[Sequence[Polygon]]:
+        """The labels that this network learns from."""
+        return [maps[i] for i in self.taught]
+
+    def teach(self, number: int, maps: Maps, progress: bool | None) -> None:
+        """The steps that are left of a round."""
+        learner, labels = self.learner, self.part(maps)
+        if learner.round != number:
+            learner.begin(number)
+        whole = learner.training.steps[number]
+        with bar(f"round {number + 1}", whole, "steps", progress) as shown:
+            shown.advance(learner.step)
+            while not learner.round_is_over:
+                made = learner.teach(labels, _EPOCH)
+                shown.advance(made)
+                shown.note(f"loss {np.mean(learner.losses[-_EPOCH:]):.3f}")
+                if self.place is not None:
+                    save_learner(learner, labels, self.place / _STATE)
+
+    def keep(self, number: int, maps: Maps) -> None:
+        """A finished round with its realigned maps; the last network under its own name."""
+        if self.place is None:
+            return
+        save_network(self.learner.network, self.place / f"round{number}.pt")
+        save_learner(self.learner, self.part(maps), self.place / _STATE_OF.format(number))
+        if number + 1 == len(self.learner.training.steps):
+            save_network(self.learner.network, self.place / NETWORK)
+
+    def has(self, number: int) -> bool:
+        """Whether the folder has a round from beginning to end."""
+        return self.place is not None and (self.place / _STATE_OF.format(number)).exists()
+
+    def load(self, number: int, maps: Maps) -> dict[int, list[Polygon]]:
+        """Stand at the end of a finished round; what it left, by the number of the image."""
+        if self.place is None:
+            return {}
+        file = self.place / _STATE_OF.format(number)
+        found = load_learner(self.learner, self.part(maps), file)
+        return dict(zip(self.taught, found, strict=True))
+
+    def go_on(self, finished: int, maps: Maps) -> None:
+        """Stand where the round after ``finished`` ones was stopped, if it had begun."""
+        if self.place is None or not (self.place / _STATE).exists():
+            return
+        load_learner(self.learner, self.part(maps), self.place / _STATE)
+        if self.learner.round < finished:  # older than the last finished round
+            self.load(finished - 1, maps)
+
+
+def shares_of(images: Sequence[np.ndarray], training: Training, place: Path | None) -> list[Share]:
+    """One share of everything; or as many as ``folds``, each taught by all but its own images.
+
+    Raises:
+        DataError: fewer images than folds.
+    """
+    count, folds = len(images), training.folds
+    if folds == 1:
+        every = list(range(count))
+        return [Share(Learner(images, training), every, every, place)]
+    if count < folds:
+        raise DataError(f"images: expected at least one for each of {folds} folds, got {count}")
+    found = []
+    for k in range(folds):
+        own = list(range(k, count, folds))
+        rest = [i for i in range(count) if i % folds != k]
+        learner = Learner([images[i] for i in rest], training)
+        found.append(Share(learner, rest, own, place and place / f"fold{k}"))
+    return found
