@@ -11,30 +11,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from map_alignment_cells import TWIN, Region, Sizes, parsed, region
-from torch import Tensor, nn
+from torch import Tensor
 
 import kinsight as ks
-from kinsight.alignment import AlignmentNetwork, Displacements, Polygon, load_network
-from kinsight.alignment.applying import averaged, window_of
+from kinsight.alignment import Displacements, Polygon, load_network
+from kinsight.alignment.applying import window_of
 from kinsight.alignment.pyramid import Pyramid
+from kinsight.alignment.windows import Averaged
 from kinsight.kernel.exact_source import ExactSource
 from kinsight.kernel.stream import Block
 
 SCALE, SIDE = 4, 96
 BATCH = 16
 MEMORY = 4 << 30  # bytes
-
-
-class Averaged(nn.Module):
-    """A network whose answer for a window is the displacement averaged over one polygon."""
-
-    def __init__(self, network: AlignmentNetwork):
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor, channels: Tensor, mask: Tensor) -> Tensor:
-        """(B, 2) from image (B, 3, S, S), channels (B, 3, S, S) and mask (B, S, S)."""
-        return averaged(self.network(image, channels)[0], mask)
 
 
 @dataclass(frozen=True)

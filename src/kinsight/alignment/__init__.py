@@ -19,6 +19,7 @@ from kinsight.alignment.saved import load_network, save_network
 from kinsight.alignment.scenes import Scene, scene, scenes
 from kinsight.alignment.tiles import Tiles, read_folder
 from kinsight.alignment.training import Training
+from kinsight.alignment.windows import Windows, density, load_windows, windows_of
 
 __all__ = [
     "Alignment",
@@ -36,10 +37,13 @@ __all__ = [
     "Scene",
     "Tiles",
     "Training",
+    "Windows",
     "align",
     "align_files",
     "cut_up",
+    "density",
     "load_network",
+    "load_windows",
     "picture",
     "polygons_of_mask",
     "rasterised",
@@ -54,6 +58,7 @@ __all__ = [
     "train",
     "train_folder",
     "vertex_errors",
+    "windows_of",
     "within",
     "write_geojson",
 ]

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kinsight.alignment.applying import Alignment, Passes, align
 from kinsight.alignment.geojson import write_geojson
 from kinsight.alignment.images import ReadImage
+from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.picture import picture
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.rounds import train
 from kinsight.alignment.saved import load_network
+from kinsight.alignment.scenes import Scene
 from kinsight.alignment.shares import NETWORK
 from kinsight.alignment.tiles import read_folder, read_pair
 from kinsight.alignment.training import Training
+from kinsight.alignment.windows import WINDOWS, load_windows, windows_of
+from kinsight.alignment.windows import density as density_of
 from kinsight.drawing.svg import png_file
 from kinsight.errors import ArgumentError
 from kinsight.files import write_whole
@@ -25,11 +31,14 @@ class Aligned:
 
     Args:
         alignment: polygons in pixels, displacement, confidence.
+        density: (M,) how many windows of training the network takes for alike, see
+            ``kinsight.alignment.density``; 0 where unseen. None: not asked for.
         path: of the GeoJSON file.
         repairs: what was done to image and polygons, in sentences.
     """
 
     alignment: Alignment
+    density: np.ndarray | None
     path: Path
     repairs: list[str]
 
@@ -37,17 +46,19 @@ class Aligned:
 def align_files(
     network: str | Path, image: str | Path, polygons: str | Path, out: str | Path,
     drawn: str | Path | None = None, passes: Passes | None = None, device: str = "cpu",
-    progress: bool | None = None,
+    progress: bool | None = None, density: bool | None = None,
 ) -> Aligned:  # fmt: skip
     """Align the polygons of a GeoJSON file with an image.
 
     ``out`` gets every polygon in its order, in the coordinates of the image, with the properties
     ``kinsight_confidence`` in [0, 1] (an order, no probability), ``kinsight_moved_x`` and
-    ``kinsight_moved_y`` in pixels.
+    ``kinsight_moved_y`` in pixels, and ``kinsight_density`` where it was computed.
 
     Args:
         network: what ``train`` or ``kinsight alignment`` left.
         drawn: a PNG of the map before and after.
+        density: count windows of training that the network takes for alike with each aligned
+            polygon; None: where ``windows.pt`` lies beside the network.
 
     Raises:
         DataError: a file that is none, or coordinate systems that do not fit.
@@ -59,11 +70,14 @@ def align_files(
     scene, read, repairs = read_pair(image, polygons)
     passes = passes or Passes(views=4)
     found = align(loaded, scene.image, scene.polygons, passes, progress)
-    _written(found, read, Path(out))
+    alike = None
+    if density or (density is None and Path(network).with_name(WINDOWS).exists()):
+        alike = _density(loaded, scene, found, Path(network).with_name(WINDOWS))
+    _written(found, alike, read, Path(out))
     if drawn is not None:
         figure = picture(scene.image, scene.polygons, found.polygons, found.confidence)
         write_whole(Path(drawn), lambda aside: aside.write_bytes(png_file(figure)))
-    return Aligned(found, Path(out), repairs)
+    return Aligned(found, alike, Path(out), repairs)
 
 
 def train_folder(
@@ -91,12 +105,24 @@ def train_folder(
     return Path(out) / NETWORK, tiles.repairs
 
 
-def _written(found: Alignment, read: ReadImage, out: Path) -> None:
+def _density(network: AlignmentNetwork, scene: Scene, found: Alignment, file: Path) -> np.ndarray:
+    """Windows of training alike to each polygon where it was moved to; 0 for empty ones."""
+    known, result = load_windows(file), np.zeros(len(found.polygons))
+    solid = [i for i, polygon in enumerate(found.polygons) if not polygon.is_empty]
+    if solid:
+        asked = windows_of([scene.image], [found.polygons], known.scale, known.image.shape[-1])
+        result[solid] = density_of(network, asked, known)
+    return result
+
+
+def _written(found: Alignment, alike: np.ndarray | None, read: ReadImage, out: Path) -> None:
     columns = {
         "kinsight_confidence": found.confidence,
         "kinsight_moved_x": found.displacement[:, 0],
         "kinsight_moved_y": found.displacement[:, 1],
     }
+    if alike is not None:
+        columns["kinsight_density"] = alike
     _write_map(out, found.polygons, read, columns)
 
 

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from kinsight.alignment.applying import Passes
 from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.saved import fingerprint, save_network
 from kinsight.alignment.shares import NETWORK, Maps, Share, shares_of
 from kinsight.alignment.training import Learner, Training, realigned
+from kinsight.alignment.windows import KNOWN, WINDOWS, save_windows, windows_of
 from kinsight.errors import DataError, RunFolderError
 from kinsight.files import write_text
 
 _DATA = "data.sha256"
+
+Watch = Callable[[int, Learner], object]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def train(
     training: Training | None = None,
     folder: str | Path | None = None,
     progress: bool | None = None,
-    watch: Callable[[int, Learner], object] | None = None,
+    watch: Watch | None = None,
 ) -> Rounds:
     """Train on a map, realign the map with the network, train on; as many rounds as asked.
 
@@ -52,7 +56,8 @@ def train(
         maps: the polygons of each image, as wrong as they are.
         training: sizes, steps, seed.
         folder: for ``network.pt`` (with folds: the first of them, and ``fold0/network.pt``,
-            ``fold1/network.pt``, …) and checkpoints every 50 steps; a training that was stopped
+            ``fold1/network.pt``, …), ``windows.pt`` (150 windows that taught it, parts of your
+            images, for ``density``) and checkpoints every 50 steps; a training that was stopped
             there goes on and ends, on a CPU, with the same bits. None: nothing is kept.
         watch: called with the round and the learner when the steps of a round are made.
 
@@ -69,22 +74,40 @@ def train(
     shares = shares_of(images, training, place)
     history, losses = _begun(place, shares, images, [list(p) for p in maps]), []
     while len(history) <= len(training.steps):
-        number, labels = len(history) - 1, history[-1]
+        losses.append(_taught(shares, history, progress, watch))
+        found = _realigned(shares, images, history[-1], training.passes, progress)
         for share in shares:
-            share.teach(number, labels, progress)
-            if watch is not None:
-                watch(number, share.learner)
-        losses.append([one for share in shares for one in share.learner.losses])
-        history.append(_realigned(shares, images, labels, training, progress))
-        for share in shares:
-            share.keep(number, history[-1])
-    if place is not None and len(shares) > 1:
-        save_network(shares[0].learner.network, place / NETWORK)
+            share.keep(len(history) - 1, found)
+        history.append(found)
+    if place is not None:
+        _keep(shares[0], images, history[-2], place)
     return Rounds(history, [share.learner.network.eval() for share in shares], losses)
 
 
+def _keep(share: Share, images: Sequence[np.ndarray], maps: Maps, place: Path) -> None:
+    """The network for other maps, and windows of what taught it in its last round."""
+    asked, taught = share.learner.training, share.taught
+    save_network(share.learner.network, place / NETWORK)
+    chosen = [images[i] for i in taught], share.part(maps)
+    found = windows_of(*chosen, asked.passes.scales[-1], asked.passes.side, asked.displacements,
+                       KNOWN, asked.seed)  # fmt: skip
+    save_windows(found, place / WINDOWS)
+
+
+def _taught(
+    shares: list[Share], history: list[Maps], progress: bool | None, watch: Watch | None
+) -> list[float]:
+    """The steps of one round, of every network; their losses, one network after the other."""
+    number = len(history) - 1
+    for share in shares:
+        share.teach(number, history[-1], progress)
+        if watch is not None:
+            watch(number, share.learner)
+    return [one for share in shares for one in share.learner.losses]
+
+
 def _realigned(
-    shares: list[Share], images: Sequence[np.ndarray], maps: Maps, training: Training,
+    shares: list[Share], images: Sequence[np.ndarray], maps: Maps, passes: Passes,
     progress: bool | None,
 ) -> Maps:  # fmt: skip
     """Every map, aligned by the network whose share it is."""
@@ -92,7 +115,7 @@ def _realigned(
     for share in shares:
         own = share.realigns
         chosen = [images[i] for i in own], [maps[i] for i in own]
-        after = realigned(share.learner.network, *chosen, training.passes, progress)
+        after = realigned(share.learner.network, *chosen, passes, progress)
         found |= dict(zip(own, after, strict=True))
     return [found[i] for i in range(len(maps))]
 

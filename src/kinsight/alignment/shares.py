@@ -55,7 +55,7 @@ class Share:
                     save_learner(learner, labels, self.place / _STATE)
 
     def keep(self, number: int, maps: Maps) -> None:
-        """A finished round with its realigned maps; the last network under its own name."""
+        """A finished round with its realigned maps; with folds the last network by its name."""
         if self.place is None:
             return
         save_network(self.learner.network, self.place / f"round{number}.pt")

@@ -26,6 +26,10 @@ def align_command(
     out: Annotated[Path, typer.Option(help="The aligned polygons, a GeoJSON file.")],
     picture: Annotated[Path | None, typer.Option(help="A PNG of before and after.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Passes at each scale.")] = 2,
+    density: Annotated[
+        bool | None,
+        typer.Option(help="Count windows of training alike to each polygon; needs windows.pt."),
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Move the polygons of a map to where they lie in its image, each with a confidence."""
@@ -33,10 +37,12 @@ def align_command(
         from kinsight.alignment import Passes, align_files
 
         passes = Passes(repeats=repeats, views=4)
-        found = align_files(network, image, polygons, out, picture, passes, device)
+        found = align_files(network, image, polygons, out, picture, passes, device, density=density)
         _tell(found.repairs)
         count = len(found.alignment.polygons)
         typer.echo(f"{count:,} polygons: {found.path}")
+        if found.density is None and density is None:
+            typer.echo("No kinsight_density: no windows.pt beside the network.")
         if picture is not None:
             typer.echo(f"Picture: {picture}")
 
