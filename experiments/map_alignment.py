@@ -40,7 +40,7 @@ FULL = (
     "4 px 1", f"main{AGAIN} 0", "main 2", "clean labels 1", "clean labels 2",
 )  # fmt: skip
 MORE = tuple(f"{arm} {seed}" for arm in ARMS for seed in range(1, SEEDS) if arm != "main")
-FIRST_TILES, LAST_TILES = 8, 16  # cells of real tiles before most of FULL, and before MORE
+FIRST_TILES, LAST_TILES = 8, 18  # cells of real tiles before most of FULL, and before MORE
 
 LEVELS = ("main", "2 px", "4 px", "16 px")  # plain shifts, of which the share can be predicted
 

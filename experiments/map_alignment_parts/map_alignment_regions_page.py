@@ -145,6 +145,8 @@ def left_out_table(cells: dict, how: str = PLAIN) -> str:
             *(median(cells, cell, name, stage) for stage in ROUNDS),
         ]  # fmt: skip
         lines.append([name, *map(shown, values), percent(closed)])
+    if how == LONGER:  # there is no training by the map without the region
+        head, *lines = ([*line[:3], *line[4:]] for line in (head, *lines))
     return markdown(head, lines)
 
 
@@ -165,8 +167,8 @@ def longer_part(cells: dict, sizes: dict) -> str:
         return "Not measured so far."
     left_out = left_out_gaps(cells, LONGER)
     return LONGER_PART.format(
-        steps=", ".join(map(str, sizes["long_steps"])),
-        plain=sum(sizes["tile_steps"]),
+        steps=" + ".join(map(str, sizes["long_steps"])),
+        plain=" + ".join(map(str, sizes["tile_steps"])),
         light=sizes["light"],
         regions=regions_table(cells, "taught", LONGER),
         held_out=regions_table(cells, "unseen", LONGER),

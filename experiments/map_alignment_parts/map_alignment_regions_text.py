@@ -62,7 +62,7 @@ Taught and tested on this region alone.
 """
 
 LONGER_PART = """\
-{steps} steps in place of {plain} in all, and contrast, brightness and colours of patches changed \
+{steps} steps in all in place of {plain}, and contrast, brightness and colours of patches changed \
 at random (`Training(light={light})`). The reference was taught by the map for as many steps in \
 the same way. Scenes of training:
 

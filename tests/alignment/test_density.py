@@ -1,11 +1,13 @@
 """How many windows of training are alike to a polygon: against pairs of gradients; on disk."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from alignment.cases import SMALL, constant, grey, pair, square
+from alignment.cases import SMALL, SQUARE, constant, grey, pair, square
 from kinsight.alignment import (
     AlignmentNetwork,
     Displacements,
@@ -14,6 +16,7 @@ from kinsight.alignment import (
     Training,
     align_files,
     density,
+    load_network,
     load_windows,
     read_geojson,
     save_network,
@@ -22,6 +25,7 @@ from kinsight.alignment import (
 )
 from kinsight.alignment.applying import averaged
 from kinsight.alignment.shares import NETWORK
+from kinsight.alignment.tiles import read_pair
 from kinsight.alignment.windows import WINDOWS, save_windows
 from kinsight.cli.commands import app
 from kinsight.errors import DataError
@@ -62,12 +66,28 @@ def test_density_is_the_sum_of_normalised_similarities() -> None:
     network = taught()
     polygons = [square(), square(80, 60), square(100, 10, 20)]
     known = windows_of([grey()], [polygons], 1, 64, Displacements())
-    asked = windows_of([grey()], [[square(30, 40), square(5, 60, 40)]], 1, 64)
+    where = [square(30, 40), Polygon(()), square(5, 60, 40), square(400, 30)]
+    asked = windows_of([grey()], [[where[0], where[2]]], 1, 64)
     one, other = (whitened(gradients(network, windows)) for windows in (asked, known))
     wanted = torch.einsum("ndp,mdp->nm", one, other).sum(1) / 2
     assert wanted.std() > 0.01
-    found = density(network.float(), asked, known)
-    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4)
+    network = network.float().train()
+    found = density(network, grey(), where, known)
+    assert network.training
+    np.testing.assert_allclose(found[[0, 2]], wanted.numpy(), rtol=1e-4)
+    assert not found[[1, 3]].any()  # empty, and outside the image
+
+
+def test_density_of_many_polygons_is_that_of_each(monkeypatch) -> None:
+    network = taught().float()
+    known = windows_of([grey()], [[square(), square(80, 60)]], 2, 32, Displacements())
+    where = [square(10 * i, 5 * i, 25) for i in range(7)]
+    whole = density(network, grey(), where, known)
+    monkeypatch.setattr("kinsight.alignment.windows._AT_ONCE", 3)
+    np.testing.assert_allclose(density(network, grey(), where, known), whole, rtol=1e-4)
+    nowhere = windows_of([grey()], [[square(400, 30)]], 2, 32)
+    with pytest.raises(DataError, match="train on images"):
+        density(network, grey(), where, nowhere)
 
 
 def test_windows_are_those_of_training_or_of_the_map_as_it_is() -> None:
@@ -79,8 +99,6 @@ def test_windows_are_those_of_training_or_of_the_map_as_it_is() -> None:
     assert len(windows_of([grey()], [polygons], 1, 64, count=1)) == 1
     with pytest.raises(DataError, match="with corners"):
         windows_of([grey()], [[Polygon(())]], 1, 64)
-    with pytest.raises(DataError, match="got 1/2"):
-        density(taught().float(), still, windows_of([grey()], [polygons], 2, 64))
 
 
 def test_windows_come_back_and_what_is_none_is_refused(tmp_path) -> None:
@@ -100,19 +118,45 @@ def test_windows_come_back_and_what_is_none_is_refused(tmp_path) -> None:
 
 
 def test_an_aligned_map_says_how_many_windows_of_training_are_alike(tmp_path) -> None:
+    """Where the polygons were moved to, in their order; null where it was not asked for."""
+    far = [[x + 300, y] for x, y in SQUARE]
     image, polygons = pair(tmp_path)
-    asked = Training(steps=(2,), batch=2, side=32, size=SMALL, passes=Passes((1,), 1, side=64))
-    maps = [[square(), square(80, 60), Polygon(())]]
-    train([grey()], maps, asked, tmp_path / "run")
-    out = tmp_path / "out.geojson"
+    value = json.loads(polygons.read_text())
+    for place in (None, far, [[90, 60], [130, 60], [130, 95], [90, 95]]):
+        geometry = place and {"type": "Polygon", "coordinates": [[*place, place[0]]]}
+        value["features"].append({"type": "Feature", "properties": {}, "geometry": geometry})
+    polygons.write_text(json.dumps(value))
     passes = Passes((1,), 1, side=64)
-    done = align_files(tmp_path / "run" / NETWORK, image, polygons, out, passes=passes)
-    assert done.density is not None
-    assert -2 <= done.density[0] <= 2
-    assert read_geojson(out).polygons[0].properties["kinsight_density"] == done.density[0]
-    plain = align_files(tmp_path / "run" / NETWORK, image, polygons, out, density=False)
-    assert plain.density is None
-    assert "kinsight_density" not in read_geojson(out).polygons[0].properties
+    asked = Training(steps=(30,), batch=2, side=32, size=SMALL, passes=passes, rate=1e-2)
+    train([grey()], [[square(), square(80, 60), Polygon(())]], asked, tmp_path / "run")
+    out, network = tmp_path / "out.geojson", tmp_path / "run" / NETWORK
+    done = align_files(network, image, polygons, out, passes=passes)
+    known = load_windows(tmp_path / "run" / WINDOWS)
+    moved = done.alignment.polygons
+    assert np.abs(done.alignment.displacement[0]).max() > 0.01
+    pixels = read_pair(image, polygons)[0].image
+    wanted = density(load_network(network), pixels, moved, known)
+    np.testing.assert_allclose(done.density, wanted, rtol=1e-5)
+    assert (done.density != 0).tolist() == [True, False, False, True]
+    kept = [one.properties["kinsight_density"] for one in read_geojson(out).polygons]
+    np.testing.assert_allclose(kept, done.density)
+    again = align_files(network, image, out, tmp_path / "again.geojson", density=False)
+    assert again.density is None
+    plain = read_geojson(tmp_path / "again.geojson").polygons
+    assert [one.properties["kinsight_density"] for one in plain] == [None] * 4
+    (tmp_path / "run" / WINDOWS).write_bytes(b"no windows")
+    with pytest.raises(DataError, match="go without density"):
+        align_files(network, image, polygons, out)
+
+
+def test_windows_of_folds_are_those_that_taught_the_first(tmp_path) -> None:
+    dark, light = np.zeros((2, 3, 120, 160), np.float32)
+    light += 1
+    asked = Training(steps=(1,), batch=2, side=32, size=SMALL, passes=Passes((1,), 1), folds=2)
+    train([dark, light], [[square()], [square(80, 60)]], asked, tmp_path)
+    known = load_windows(tmp_path / WINDOWS)
+    assert len(known) == 1
+    assert (known.image == 1).all()  # the first fold realigns the dark one
 
 
 def test_without_windows_there_is_no_density_and_it_is_said(tmp_path) -> None:

@@ -26,6 +26,7 @@ from kinsight.alignment import (
 )
 from kinsight.alignment.shares import NETWORK
 from kinsight.alignment.training import Learner, loss
+from kinsight.alignment.windows import WINDOWS
 from kinsight.cli.commands import app
 from kinsight.errors import ArgumentError, DataError, RunFolderError
 
@@ -105,16 +106,19 @@ def test_a_training_that_goes_on_ends_with_the_same_bits(tmp_path, monkeypatch, 
                 np.testing.assert_allclose(mine.vertices, theirs.vertices, rtol=0, atol=1e-9)
 
 
-def test_a_round_that_one_fold_alone_finished_is_finished(tmp_path) -> None:
-    """Stopped between the two: neither labels nor weights differ from a training in one go."""
+@pytest.mark.parametrize(
+    "gone", [("fold1/round1.state.pt", "fold1/round1.pt", f"fold1/{NETWORK}", WINDOWS), (WINDOWS,)]
+)
+def test_a_round_that_was_stopped_while_it_was_kept_is_finished(tmp_path, gone) -> None:
+    """Between two folds or at the end: nothing differs from a training in one go."""
     images, maps = [bright(0)[0], bright(1)[0]], [[square()], [square(30, 70)]]
     whole = train(images, maps, small(folds=2), tmp_path / "run")
-    for left in ("round1.state.pt", "round1.pt", NETWORK):
-        (tmp_path / "run" / "fold1" / left).unlink()
+    for file in gone:
+        (tmp_path / "run" / file).unlink()
     again = train(images, maps, small(folds=2), tmp_path / "run")
     for one, other in zip(again.networks, whole.networks, strict=True):
         torch.testing.assert_close(weights(one), weights(other), rtol=0, atol=0)
-    assert (tmp_path / "run" / "fold1" / NETWORK).exists()
+    assert all((tmp_path / "run" / file).exists() for file in gone)
     assert torch.equal(weights(load_network(tmp_path / "run" / NETWORK)), weights(again.network))
 
 
@@ -132,6 +136,30 @@ def test_with_folds_no_network_realigns_what_taught_it() -> None:
         assert same == (one is before.networks[1])  # the second was taught by the first image
     with pytest.raises(DataError, match="each of 2 folds"):
         train(images[:1], maps[:1], asked)
+    with pytest.raises(DataError, match="teach fold 1"):  # at once, not when its turn comes
+        train(images, [[Polygon(())], maps[1]], asked)
+
+
+def test_a_folder_of_before_goes_on(tmp_path) -> None:
+    """Its settings have no light and no folds, and it has one line on its data."""
+    images, maps = [grey()], [[square()]]
+    train(images, maps, small(), tmp_path)
+    mark = tmp_path / "data.sha256"
+    assert len(mark.read_text().splitlines()) == 2
+    mark.write_text(mark.read_text().splitlines()[0] + "\n")
+    kept = torch.load(tmp_path / "round1.state.pt", weights_only=True)
+    assert "segmentation" in kept["asked"]
+    assert "light" not in kept["asked"]
+    assert "folds" not in kept["asked"]
+    assert train(images, maps, small(), tmp_path).losses == []
+    with pytest.raises(RunFolderError, match="same settings"):
+        train(images, maps, small(light=0.2), tmp_path)
+
+
+def test_light_changes_what_is_learnt() -> None:
+    images, maps = [bright(0)[0]], [[square()]]
+    plain, other = (train(images, maps, small(light=light)).losses for light in (0.0, 0.3))
+    assert plain[0] != other[0]
 
 
 def test_killed_at_any_moment_it_goes_on(tmp_path) -> None:
@@ -158,6 +186,9 @@ def test_a_folder_of_another_training_is_refused(tmp_path) -> None:
     train(images, maps, small(), tmp_path / "run")
     with pytest.raises(RunFolderError, match="same settings"):
         train(images, maps, small(seed=1), tmp_path / "run")
+    train(images * 2, maps * 2, small(folds=2), tmp_path / "two")
+    with pytest.raises(RunFolderError, match="same settings"):  # whose states lie elsewhere in it
+        train(images * 2, maps * 2, small(), tmp_path / "two")
     with pytest.raises(RunFolderError, match="same images and map"):
         train(images, [[square(21)]], small(), tmp_path / "run")
 
@@ -218,6 +249,14 @@ def test_commands_train_on_a_folder_and_align_with_what_they_left(tmp_path) -> N
     assert "1 polygons" in done.output
     assert out.exists()
     assert drawn.exists()
+    assert "kinsight_density" not in done.output  # there are windows
+    pair(folder, "b")
+    call = ["alignment", str(folder), "--out", str(tmp_path / "two"), "--steps", "1", "--folds",
+            "2", "--light", "0.2"]  # fmt: skip
+    done = CliRunner().invoke(app, call, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "two" / "fold1" / NETWORK).exists()
+    assert "light=0.2" in (tmp_path / "two" / "data.sha256").read_text()
     wrong = CliRunner().invoke(app, ["alignment", str(folder), "--out", str(run), "--steps", "x"])
     assert wrong.exit_code != 0
     assert "steps" in wrong.output

@@ -17,6 +17,7 @@ from kinsight.progress import bar
 
 SCALES = (4, 2, 1)
 _BATCH = 16
+_REACH = 4  # pixels around a window, of which the drawing of a polygon spreads fewer
 _VIEWS = ((), (3,), (2,), (2, 3))  # axes that are mirrored
 
 
@@ -147,9 +148,15 @@ def window_of(
 
     Returns:
         image (3, S, S), channels of all polygons near (3, S, S), mask (S, S) bool.
+
+    Cost: a drawing of one window, with the polygons that reach into it.
     """
-    canvas = _canvas(pyramid, polygons, scale, side)
-    return _window(pyramid, canvas, polygons[number], scale, side)
+    corner = _corner(pyramid, polygons[number], scale, side)
+    low, high = (corner - _REACH) * scale, (corner + side + _REACH) * scale
+    near = [p for p in polygons if not p.is_empty
+            and (p.outline.max(0) >= low).all() and (p.outline.min(0) <= high).all()]  # fmt: skip
+    channels = drawn([p.scaled(1 / scale).shifted(-corner) for p in near], side, side)[0]
+    return _beside(pyramid, channels, polygons[number], corner, scale)
 
 
 def _canvas(pyramid: Pyramid, polygons: Sequence[Polygon], scale: int, side: int) -> np.ndarray:
@@ -166,13 +173,26 @@ def _window(
     pyramid: Pyramid, canvas: np.ndarray, polygon: Polygon, scale: int, side: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image, channels and own pixels of the window around a polygon."""
+    left, top = corner = _corner(pyramid, polygon, scale, side)
+    channels = canvas[:, top : top + side, left : left + side]
+    return _beside(pyramid, channels, polygon, corner, scale)
+
+
+def _corner(pyramid: Pyramid, polygon: Polygon, scale: int, side: int) -> np.ndarray:
+    """Of the window around a polygon, x and y in whole pixels of the scale."""
     height, width = pyramid.level(scale).shape[1:]
     most = np.maximum((width - side, height - side), 0)
-    left, top = np.clip((polygon.centre / scale - side / 2).round(), 0, most).astype(int)
-    channels = canvas[:, top : top + side, left : left + side]
-    own = polygon.scaled(1 / scale).shifted((-left, -top))
+    return np.clip((polygon.centre / scale - side / 2).round(), 0, most).astype(int)
+
+
+def _beside(
+    pyramid: Pyramid, channels: np.ndarray, polygon: Polygon, corner: np.ndarray, scale: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channels (3, S, S) of a window with its image before them and its own pixels behind."""
+    side = channels.shape[-1]
+    own = polygon.scaled(1 / scale).shifted(-corner)
     mask = drawn([own], side, side)[1] >= 0
-    return pyramid.window(scale, np.array((left, top)) * scale, side), channels, mask
+    return pyramid.window(scale, corner * scale, side), channels, mask
 
 
 def averaged(displacement: Tensor, mask: Tensor) -> Tensor:

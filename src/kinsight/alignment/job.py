@@ -9,16 +9,14 @@ import numpy as np
 from kinsight.alignment.applying import Alignment, Passes, align
 from kinsight.alignment.geojson import write_geojson
 from kinsight.alignment.images import ReadImage
-from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.picture import picture
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.rounds import train
 from kinsight.alignment.saved import load_network
-from kinsight.alignment.scenes import Scene
 from kinsight.alignment.shares import NETWORK
 from kinsight.alignment.tiles import read_folder, read_pair
 from kinsight.alignment.training import Training
-from kinsight.alignment.windows import WINDOWS, load_windows, windows_of
+from kinsight.alignment.windows import WINDOWS, load_windows
 from kinsight.alignment.windows import density as density_of
 from kinsight.drawing.svg import png_file
 from kinsight.errors import ArgumentError
@@ -52,13 +50,14 @@ def align_files(
 
     ``out`` gets every polygon in its order, in the coordinates of the image, with the properties
     ``kinsight_confidence`` in [0, 1] (an order, no probability), ``kinsight_moved_x`` and
-    ``kinsight_moved_y`` in pixels, and ``kinsight_density`` where it was computed.
+    ``kinsight_moved_y`` in pixels, and ``kinsight_density``, null where it was not computed.
 
     Args:
         network: what ``train`` or ``kinsight alignment`` left.
         drawn: a PNG of the map before and after.
-        density: count windows of training that the network takes for alike with each aligned
-            polygon; None: where ``windows.pt`` lies beside the network.
+        density: how many windows of training the network takes for alike with each aligned
+            polygon, see ``kinsight.alignment.density``; None: where ``windows.pt`` lies beside
+            the network.
 
     Raises:
         DataError: a file that is none, or coordinate systems that do not fit.
@@ -66,13 +65,16 @@ def align_files(
     """
     if Path(out).resolve() == Path(polygons).resolve():
         raise ArgumentError(f"out: expected another file than the map {polygons}, got the same")
-    loaded = load_network(network, device)
+    loaded, windows = load_network(network, device), Path(network).with_name(WINDOWS)
+    known = None
+    if density or (density is None and windows.exists()):
+        known = load_windows(windows)  # before the work, as it may be no such file
     scene, read, repairs = read_pair(image, polygons)
     passes = passes or Passes(views=4)
     found = align(loaded, scene.image, scene.polygons, passes, progress)
     alike = None
-    if density or (density is None and Path(network).with_name(WINDOWS).exists()):
-        alike = _density(loaded, scene, found, Path(network).with_name(WINDOWS))
+    if known is not None:
+        alike = density_of(loaded, scene.image, found.polygons, known)
     _written(found, alike, read, Path(out))
     if drawn is not None:
         figure = picture(scene.image, scene.polygons, found.polygons, found.confidence)
@@ -105,24 +107,14 @@ def train_folder(
     return Path(out) / NETWORK, tiles.repairs
 
 
-def _density(network: AlignmentNetwork, scene: Scene, found: Alignment, file: Path) -> np.ndarray:
-    """Windows of training alike to each polygon where it was moved to; 0 for empty ones."""
-    known, result = load_windows(file), np.zeros(len(found.polygons))
-    solid = [i for i, polygon in enumerate(found.polygons) if not polygon.is_empty]
-    if solid:
-        asked = windows_of([scene.image], [found.polygons], known.scale, known.image.shape[-1])
-        result[solid] = density_of(network, asked, known)
-    return result
-
-
 def _written(found: Alignment, alike: np.ndarray | None, read: ReadImage, out: Path) -> None:
     columns = {
         "kinsight_confidence": found.confidence,
         "kinsight_moved_x": found.displacement[:, 0],
         "kinsight_moved_y": found.displacement[:, 1],
+        # Null where not computed, so that one of an alignment before does not stay.
+        "kinsight_density": np.full(len(found.polygons), np.nan) if alike is None else alike,
     }
-    if alike is not None:
-        columns["kinsight_density"] = alike
     _write_map(out, found.polygons, read, columns)
 
 

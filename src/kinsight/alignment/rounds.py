@@ -9,7 +9,7 @@ import numpy as np
 from kinsight.alignment.applying import Passes
 from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.polygons import Polygon
-from kinsight.alignment.saved import fingerprint, save_network
+from kinsight.alignment.saved import fingerprint, save_network, settings
 from kinsight.alignment.shares import NETWORK, Maps, Share, shares_of
 from kinsight.alignment.training import Learner, Training, realigned
 from kinsight.alignment.windows import KNOWN, WINDOWS, save_windows, windows_of
@@ -56,36 +56,40 @@ def train(
         maps: the polygons of each image, as wrong as they are.
         training: sizes, steps, seed.
         folder: for ``network.pt`` (with folds: the first of them, and ``fold0/network.pt``,
-            ``fold1/network.pt``, …), ``windows.pt`` (150 windows that taught it, parts of your
-            images, for ``density``) and checkpoints every 50 steps; a training that was stopped
+            ``fold1/network.pt``, …), ``windows.pt`` (150 windows at the last scale, displaced
+            as those that taught it; parts of your images, for ``density``) and checkpoints every
+            50 steps; a training that was stopped
             there goes on and ends, on a CPU, with the same bits. None: nothing is kept.
-        watch: called with the round and the learner when the steps of a round are made.
+        watch: called with the round and the learner when its steps of a round are made; with
+            folds once for each.
 
     Raises:
         DataError: images and maps do not fit together, or nothing to learn from.
         RunFolderError: the folder holds another training.
 
-    Cost: 0.2 s a step of 16 patches of 96² with one thread; memory of the images and 2 GiB.
+    Cost: 0.2 s a step of 16 patches of 96² with one thread; memory of the images and 2 GiB;
+    with k folds the time k times and the images k − 1 times.
     """
     training = training or Training()
     place = None if folder is None else Path(folder)
     if len(images) != len(maps):
         raise DataError(f"maps: expected one for each of {len(images)} images, got {len(maps)}")
-    shares = shares_of(images, training, place)
-    history, losses = _begun(place, shares, images, [list(p) for p in maps]), []
+    labels = [list(polygons) for polygons in maps]
+    shares = shares_of(images, labels, training, place)
+    history, losses = _begun(place, shares, images, labels), []
     while len(history) <= len(training.steps):
         losses.append(_taught(shares, history, progress, watch))
         found = _realigned(shares, images, history[-1], training.passes, progress)
         for share in shares:
             share.keep(len(history) - 1, found)
         history.append(found)
-    if place is not None:
+    if place is not None and not (place / WINDOWS).exists():
         _keep(shares[0], images, history[-2], place)
     return Rounds(history, [share.learner.network.eval() for share in shares], losses)
 
 
 def _keep(share: Share, images: Sequence[np.ndarray], maps: Maps, place: Path) -> None:
-    """The network for other maps, and windows of what taught it in its last round."""
+    """The network for other maps; then windows as those that taught it in its last round."""
     asked, taught = share.learner.training, share.taught
     save_network(share.learner.network, place / NETWORK)
     chosen = [images[i] for i in taught], share.part(maps)
@@ -126,13 +130,7 @@ def _begun(
     """The labels of the rounds that a folder has finished; the learners stand where it stopped."""
     if place is None:
         return [maps]
-    digest, mark = fingerprint(images, maps), place / _DATA
-    if mark.exists() and mark.read_text().strip() != digest:
-        raise RunFolderError(
-            f"{place}: expected a training on the same images and map, got one on others; choose "
-            "another folder"
-        )
-    write_text(mark, digest + "\n")
+    _mark(place, fingerprint(images, maps), settings(shares[0].learner.training))
     history, rounds = [maps], len(shares[0].learner.training.steps)
     while len(history) <= rounds and all(share.has(len(history) - 1) for share in shares):
         found: dict[int, list[Polygon]] = {}
@@ -143,3 +141,24 @@ def _begun(
         for share in shares:
             share.go_on(len(history) - 1, maps)
     return history
+
+
+def _mark(place: Path, digest: str, asked: str) -> None:
+    """Say in a folder what it is of: a line for the data, one for the settings.
+
+    Raises:
+        RunFolderError: it is of something else.
+    """
+    mark = place / _DATA
+    known = mark.read_text().splitlines() if mark.exists() else [digest]
+    if known[:1] != [digest]:
+        raise RunFolderError(
+            f"{place}: expected a training on the same images and map, got one on others; choose "
+            "another folder"
+        )
+    if known[1:] not in ([], [asked]):  # folders of before have no second line
+        raise RunFolderError(
+            f"{place}: expected a training with the same settings, got another; choose another "
+            "folder or begin anew"
+        )
+    write_text(mark, f"{digest}\n{asked}\n")

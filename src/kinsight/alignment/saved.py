@@ -16,6 +16,8 @@ from kinsight.errors import DataError, KinsightError, RunFolderError
 from kinsight.files import write_whole
 
 _KIND = "kinsight alignment network 1"
+# Fields that came later; folders from before are without them, and were trained as these say.
+_LATER = ("light=0.0, ", "folds=1, ")
 
 
 def save_network(network: AlignmentNetwork, path: str | Path) -> None:
@@ -52,7 +54,7 @@ def save_learner(learner: Learner, maps: Sequence[Sequence[Polygon]], path: Path
     """Where a training stands: weights, optimiser, round, step, and the labels of the round."""
     value = {
         "kind": _KIND,
-        "asked": _asked(learner.training),
+        "asked": settings(learner.training),
         "round": learner.round,
         "step": learner.step,
         "losses": learner.losses,
@@ -76,7 +78,7 @@ def load_learner(
         DataError: it is no such file.
     """
     value = _read(path)
-    if value.get("asked") != _asked(learner.training):
+    if value.get("asked") != settings(learner.training):
         raise RunFolderError(
             f"{path}: expected a training with the same settings, got another; choose another "
             "folder or begin anew"
@@ -97,8 +99,12 @@ def fingerprint(images: Sequence[np.ndarray], maps: Sequence[Sequence[Polygon]])
     return digest.hexdigest()
 
 
-def _asked(training: Training) -> str:
-    return repr(dataclasses.replace(training, device="cpu"))  # it may go on elsewhere
+def settings(training: Training) -> str:
+    """What has to be the same for a training to go on; elsewhere is well."""
+    text = repr(dataclasses.replace(training, device="cpu"))
+    for later in _LATER:
+        text = text.replace(later, "")
+    return text
 
 
 def _places(polygons: Sequence[Polygon]) -> torch.Tensor:

@@ -35,6 +35,11 @@ class Share:
     realigns: list[int]
     place: Path | None
 
+    @property
+    def is_fold(self) -> bool:
+        """Whether it realigns what it was not taught by."""
+        return self.taught != self.realigns
+
     def part(self, maps: Sequence[Sequence[Polygon]]) -> list[Sequence[Polygon]]:
         """The labels that this network learns from."""
         return [maps[i] for i in self.taught]
@@ -45,7 +50,8 @@ class Share:
         if learner.round != number:
             learner.begin(number)
         whole = learner.training.steps[number]
-        with bar(f"round {number + 1}", whole, "steps", progress) as shown:
+        name = self.place.name + ", " if self.place is not None and self.is_fold else ""
+        with bar(f"{name}round {number + 1}", whole, "steps", progress) as shown:
             shown.advance(learner.step)
             while not learner.round_is_over:
                 made = learner.teach(labels, _EPOCH)
@@ -59,9 +65,10 @@ class Share:
         if self.place is None:
             return
         save_network(self.learner.network, self.place / f"round{number}.pt")
-        save_learner(self.learner, self.part(maps), self.place / _STATE_OF.format(number))
         if number + 1 == len(self.learner.training.steps):
             save_network(self.learner.network, self.place / NETWORK)
+        # Last: it says that the round is finished.
+        save_learner(self.learner, self.part(maps), self.place / _STATE_OF.format(number))
 
     def has(self, number: int) -> bool:
         """Whether the folder has a round from beginning to end."""
@@ -84,22 +91,33 @@ class Share:
             self.load(finished - 1, maps)
 
 
-def shares_of(images: Sequence[np.ndarray], training: Training, place: Path | None) -> list[Share]:
+def shares_of(
+    images: Sequence[np.ndarray], maps: Maps, training: Training, place: Path | None
+) -> list[Share]:
     """One share of everything; or as many as ``folds``, each taught by all but its own images.
 
     Raises:
-        DataError: fewer images than folds.
+        DataError: fewer images than folds, or a fold that would learn from no polygon.
     """
     count, folds = len(images), training.folds
     if folds == 1:
         every = list(range(count))
         return [Share(Learner(images, training), every, every, place)]
     if count < folds:
-        raise DataError(f"images: expected at least one for each of {folds} folds, got {count}")
-    found = []
-    for k in range(folds):
-        own = list(range(k, count, folds))
-        rest = [i for i in range(count) if i % folds != k]
-        learner = Learner([images[i] for i in rest], training)
-        found.append(Share(learner, rest, own, place and place / f"fold{k}"))
-    return found
+        raise DataError(
+            f"images: expected at least one for each of {folds} folds, got {count}; give more "
+            "images or ask for fewer folds"
+        )
+    own = [list(range(k, count, folds)) for k in range(folds)]
+    rest = [[i for i in range(count) if i % folds != k] for k in range(folds)]
+    for k, taught in enumerate(rest):
+        if all(polygon.is_empty for i in taught for polygon in maps[i]):
+            raise DataError(
+                f"polygons: expected some in the images that teach fold {k}, all but every "
+                f"{folds}-th, got none; ask for fewer folds or order the images anew"
+            )
+    return [
+        Share(Learner([images[i] for i in taught], training), taught, own[k],
+              place and place / f"fold{k}")
+        for k, taught in enumerate(rest)
+    ]  # fmt: skip

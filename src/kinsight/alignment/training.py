@@ -38,7 +38,8 @@ class Training:
             ``relit``; 0: none.
         folds: networks of a round. 1: one, which realigns the labels that it was taught and has
             partly learnt by heart. k > 1: the map of every k-th image is realigned by a network
-            that was taught by the other images; k times the work, and k networks.
+            that was taught by the other images; k times the work, and k networks. After the first
+            round these are taught by labels that the image's own labels helped to realign.
         passes: how the map is realigned after each round.
         seed: of weights, patches and displacements.
         device: where the network runs.

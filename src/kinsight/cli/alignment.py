@@ -28,7 +28,9 @@ def align_command(
     repeats: Annotated[int, typer.Option(min=1, help="Passes at each scale.")] = 2,
     density: Annotated[
         bool | None,
-        typer.Option(help="Count windows of training alike to each polygon; needs windows.pt."),
+        typer.Option(
+            help="How many windows of training are alike to each polygon, from windows.pt."
+        ),
     ] = None,
     device: Device = "cpu",
 ) -> None:
