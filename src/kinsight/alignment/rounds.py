@@ -13,7 +13,7 @@ from kinsight.alignment.saved import fingerprint, save_network, settings
 from kinsight.alignment.shares import NETWORK, Maps, Share, shares_of
 from kinsight.alignment.training import Learner, Training, realigned
 from kinsight.alignment.windows import KNOWN, WINDOWS, save_windows, windows_of
-from kinsight.errors import DataError, RunFolderError
+from kinsight.errors import RunFolderError
 from kinsight.files import write_text
 
 _DATA = "data.sha256"
@@ -55,25 +55,20 @@ def train(
         images: (3, H, W) float32 in [0, 1] each.
         maps: the polygons of each image, as wrong as they are.
         training: sizes, steps, seed.
-        folder: for ``network.pt`` (with folds: the first of them, and ``fold0/network.pt``,
-            ``fold1/network.pt``, …), ``windows.pt`` (150 windows at the last scale, displaced
-            as those that taught it; parts of your images, for ``density``) and checkpoints every
-            50 steps; a training that was stopped
+        folder: for ``network.pt`` (with folds the first, and ``fold0/network.pt``, …),
+            ``windows.pt`` (parts of your images: 150 windows at the last scale, displaced as in
+            training, for ``density``) and checkpoints every 50 steps; a training that was stopped
             there goes on and ends, on a CPU, with the same bits. None: nothing is kept.
-        watch: called with the round and the learner when its steps of a round are made; with
-            folds once for each.
+        watch: called with round and learner when its steps are made; with folds once for each.
 
     Raises:
         DataError: images and maps do not fit together, or nothing to learn from.
         RunFolderError: the folder holds another training.
 
-    Cost: 0.2 s a step of 16 patches of 96² with one thread; memory of the images and 2 GiB;
-    with k folds the time k times and the images k − 1 times.
+    Cost: 0.2 s a step of 16 patches of 96² with one thread, memory of the images and 2 GiB; with
+    k folds the time k times and the images k − 1 times.
     """
-    training = training or Training()
-    place = None if folder is None else Path(folder)
-    if len(images) != len(maps):
-        raise DataError(f"maps: expected one for each of {len(images)} images, got {len(maps)}")
+    training, place = training or Training(), None if folder is None else Path(folder)
     labels = [list(polygons) for polygons in maps]
     shares = shares_of(images, labels, training, place)
     history, losses = _begun(place, shares, images, labels), []

@@ -97,9 +97,12 @@ def shares_of(
     """One share of everything; or as many as ``folds``, each taught by all but its own images.
 
     Raises:
-        DataError: fewer images than folds, or a fold that would learn from no polygon.
+        DataError: images and maps do not go together, fewer images than folds, or a fold that
+            would learn from no polygon.
     """
     count, folds = len(images), training.folds
+    if count != len(maps):
+        raise DataError(f"maps: expected one for each of {count} images, got {len(maps)}")
     if folds == 1:
         every = list(range(count))
         return [Share(Learner(images, training), every, every, place)]
