@@ -22,7 +22,7 @@ from map_alignment_regions_numbers import (
     with_all,
     without,
 )
-from map_alignment_regions_text import ABSENT, CHAPTER, ERROR, LONGER_PART
+from map_alignment_regions_text import ABSENT, CHAPTER, ERROR, LONGER_LEFT_OUT, LONGER_PART
 from pages import markdown
 from resumable import relative
 
@@ -165,17 +165,19 @@ def longer_part(cells: dict, sizes: dict) -> str:
     """The same with more steps and changes of light, as far as it was measured."""
     if main_cell(LONGER) not in cells or best_cell(LONGER) not in cells:
         return "Not measured so far."
-    left_out = left_out_gaps(cells, LONGER)
-    return LONGER_PART.format(
+    told = LONGER_PART.format(
         steps=" + ".join(map(str, sizes["long_steps"])),
         plain=" + ".join(map(str, sizes["tile_steps"])),
         light=sizes["light"],
         regions=regions_table(cells, "taught", LONGER),
         held_out=regions_table(cells, "unseen", LONGER),
         aim=aim(cells, LONGER),
-        left_out=left_out_table(cells, LONGER) if left_out else "",
-        aim_left_out=aim_left_out(cells, LONGER),
     )
+    if left_out_gaps(cells, LONGER):
+        told += LONGER_LEFT_OUT.format(
+            left_out=left_out_table(cells, LONGER), aim_left_out=aim_left_out(cells, LONGER)
+        )
+    return told
 
 
 def levels_table(cells: dict) -> str:

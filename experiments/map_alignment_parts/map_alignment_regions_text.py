@@ -62,9 +62,9 @@ Taught and tested on this region alone.
 """
 
 LONGER_PART = """\
-{steps} steps in all in place of {plain}, and contrast, brightness and colours of patches changed \
-at random (`Training(light={light})`). The reference was taught by the map for as many steps in \
-the same way. Scenes of training:
+{steps} steps in place of {plain}, and contrast, brightness and colours of patches changed at \
+random (`Training(light={light})`). The reference was taught by the map for as many steps in the \
+same way. Scenes of training:
 
 {regions}
 
@@ -72,9 +72,11 @@ Other scenes of the same regions:
 
 {held_out}
 
-{aim}
+{aim}"""
 
-A region left out:
+LONGER_LEFT_OUT = """
+
+A region that training never saw:
 
 {left_out}
 

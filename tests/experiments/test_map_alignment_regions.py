@@ -172,9 +172,12 @@ def test_the_chapter_tells_what_the_cells_found(solved, tmp_path) -> None:
     assert f"| east | {given:.2f} |" in text
     longer = page.median(solved[0], "tiles, 8 px, longer 0", "east", "round 2", "taught")
     chapter = text[text.index("Longer, under") :]
-    assert "2 + 1 steps in all in place of 1 + 1" in chapter
+    assert "2 + 1 steps in place of 1 + 1" in chapter
     assert "`Training(light=0.1)`" in chapter
     assert f" {longer:.2f} |" in chapter
+    assert "A region that training never saw:" in chapter
+    alone = {name: one for name, one in solved[0].items() if "longer without" not in name}
+    assert "A region that training never saw:" not in page.chapter(alone, sizes, where)
     assert "Not measured so far." in text  # the levels
     assert "Not estimated so far" in text
     assert (tmp_path / "map_alignment_regions.png").exists()
