@@ -28,7 +28,7 @@ from kinsight.network.batches import Batches
 from kinsight.network.inputs import labels_of
 from kinsight.sketching.columns import Given
 from kinsight.sketching.head import head_of, plan_for
-from kinsight.sketching.law import SketchError, dimension_for, measured
+from kinsight.sketching.law import SketchError, dimension_for, looked_at, measured
 from kinsight.sketching.sketcher import Sketcher
 from kinsight.sketching.store import Store
 from kinsight.sketching.worker import Load, Making, Unfit, check_data, data_mark
@@ -36,7 +36,7 @@ from kinsight.store.folder import StoreFolder
 from kinsight.store.layout import RECORD, Segment
 from kinsight.store.place import Place
 
-_LOOKED_AT, _FEW = 64, 8  # samples among which the error is measured, and at once
+_FEW = 8  # samples at once while the error is measured
 _DEFAULT = 2048  # S of a new store
 _MARGIN = 1.5  # by which a measured error may exceed the wanted one
 _AUTO = 0.02  # wanted error where dim="auto" says none
@@ -202,7 +202,7 @@ class Job:
                 )
             dim = held["sketch"]["dim"] if wanted.dim in (None, "auto") else wanted.dim
             return Sketcher(self.kernel, dim, wanted.seed, keep), SketchError(**held["error"])
-        few = batches.part(_spread(len(batches), _LOOKED_AT))
+        few = batches.part(looked_at(len(batches), every=wanted.dim == "auto"))
         with warnings.catch_warnings():  # what is unfit is told once, with its row in the store
             warnings.simplefilter("ignore", NonFiniteGradientWarning)
             warnings.simplefilter("ignore", SingularOutputWarning)
@@ -287,8 +287,3 @@ def _gone_on_with(
 
 def _as_they_are(kernel: TangentKernel, data: Any) -> tuple[TangentKernel, Any]:
     return kernel, data
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    wanted = min(wanted, count)
-    return sorted({i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})

@@ -19,6 +19,7 @@ from torch import Tensor
 from kinsight.checks import above_zero
 from kinsight.errors import ArgumentError
 
+_LEAST, _MOST, _PART = 32, 64, 32  # samples among which the error is measured
 _GRAIN = 64  # dimensions are multiples of it: FFTs and matrix products are quick
 
 
@@ -81,3 +82,18 @@ def dimension_for(exact: Tensor, error: float) -> int:
 
 def _rms(value: Tensor) -> float:
     return float(value.square().mean().sqrt())
+
+
+def looked_at(count: int, every: bool = False) -> list[int]:
+    """Of so many samples, those among which the error is measured, spread over all.
+
+    A part of the data, so that little data costs little: one of 32, but at least 32, as pairs
+    share signs and buckets and few of them tell little, and at most 64. ``every``: 64 as far as
+    there are so many.
+
+    >>> [len(looked_at(count)) for count in (10, 100, 1500, 100_000)]
+    [10, 32, 46, 64]
+    """
+    share = _MOST if every else max(_LEAST, min(_MOST, count // _PART))
+    wanted = min(share, count)
+    return sorted({i * (count - 1) // max(wanted - 1, 1) for i in range(wanted)})
