@@ -60,7 +60,7 @@ def test_what_is_printed_and_kept(beside: Path) -> None:
     assert "60 samples, S = 64 numbers each, in" in said
     assert "4 shards" in said
     store = ks.Store(beside / "run")
-    assert f"similarities are off by {store.error.rms:.2g} (root mean square of 1,770" in said
+    assert f"similarities are off by {store.error.rms:.2g} (root mean square of 496" in said
     assert "set apart: none" in said
     assert "kinsight neighbours run --query 0" in said
     column = store.folder.column
