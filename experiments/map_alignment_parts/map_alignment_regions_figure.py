@@ -7,9 +7,11 @@ from map_alignment_cells import REACH
 from map_alignment_regions import MAIN
 from map_alignment_regions_numbers import (
     GIVEN_CELL,
+    LONGER,
     MAIN_CELL,
     PLAIN,
     ROUNDS,
+    main_cell,
     regions,
     row,
     with_all,
@@ -26,6 +28,8 @@ def figure(cells: dict):
     with house_style():
         for number, stage in enumerate(("given", *ROUNDS)):
             curve(left, row(cells, MAIN_CELL, name, stage, "taught"), CATEGORIES[number], stage)
+        longer = row(cells, main_cell(LONGER), name, ROUNDS[-1], "taught")
+        curve(left, longer, CATEGORIES[4], f"{ROUNDS[-1]}, longer")
         best = row(cells, GIVEN_CELL, name, "round 1", "taught")
         curve(left, best, "#30343b", "taught by the map", DASHES)
         for number, region in enumerate(regions(cells)):

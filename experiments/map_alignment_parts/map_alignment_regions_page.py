@@ -27,6 +27,7 @@ from pages import markdown
 from resumable import relative
 
 TAUS = (1, 2, 4, 8, 16)
+FAR = 20  # pixels
 WANTED, WANTED_UNSEEN = 0.75, 0.5  # of the gap
 
 
@@ -161,6 +162,12 @@ def aim_left_out(cells: dict, how: str = PLAIN) -> str:
     return f"Aim: {percent(WANTED_UNSEEN)} of the gap: {reached} ({', '.join(names) or 'none'})."
 
 
+def far(cells: dict, stage: str) -> str:
+    """The share of vertices that are farther off than ``FAR``, of the longer training."""
+    found = row(cells, main_cell(LONGER), with_all(cells)[-1], stage, "taught")
+    return "–" if found is None else f"{100 * (1 - found['within'][FAR]):.1f} %"
+
+
 def longer_part(cells: dict, sizes: dict) -> str:
     """The same with more steps and changes of light, as far as it was measured."""
     if main_cell(LONGER) not in cells or best_cell(LONGER) not in cells:
@@ -172,6 +179,9 @@ def longer_part(cells: dict, sizes: dict) -> str:
         regions=regions_table(cells, "taught", LONGER),
         held_out=regions_table(cells, "unseen", LONGER),
         aim=aim(cells, LONGER),
+        limit=FAR,
+        before=far(cells, "given"),
+        after=far(cells, ROUNDS[-1]),
     )
     if left_out_gaps(cells, LONGER):
         told += LONGER_LEFT_OUT.format(
