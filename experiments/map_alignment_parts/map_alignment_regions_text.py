@@ -52,7 +52,9 @@ it is taught by the map of the others only. The noisy map of this one was not us
 
 ### Noise levels on one region
 
-Taught and tested on this region alone.
+Taught and tested on this region alone, by the shorter training. Where the noise is no larger than \
+what the map itself is off (below), the distance from that map cannot fall, whatever the network \
+does; with little noise more rounds add errors of their own.
 
 {levels}
 
