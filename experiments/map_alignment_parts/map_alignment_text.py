@@ -89,7 +89,8 @@ $ python experiments/map_alignment.py --full
 
 `--data DIR` adds the real regions, `--device cuda --workers 16` runs cells side by side on a GPU. \
 Without `--full`: the main arm with one seed, into `runs/`, in 9 minutes on two cores of an AMD \
-EPYC. All of the above: {minutes} minutes of processor time for {cells} cells, {processor}. PyTorch {torch}, Python {python}. All numbers: \
+EPYC. All of the above: {minutes} minutes of processor time for {cells} cells, {processor}. \
+PyTorch {torch}, Python {python}. All numbers: \
 `experiments/results/map_alignment.json`.
 """
 OPEN = """\
