@@ -111,7 +111,7 @@ def test_windows_come_back_and_what_is_none_is_refused(tmp_path) -> None:
     torch.testing.assert_close(again.mask, kept.mask, atol=0, rtol=0)
     for wrong in ({"kind": "x"}, [1], {}):
         torch.save(wrong, path)
-        with pytest.raises(DataError, match="expected windows"):
+        with pytest.raises(DataError, match="windows of a training"):
             load_windows(path)
     with pytest.raises(DataError, match="No such file"):
         load_windows(tmp_path / "none.pt")

@@ -15,7 +15,7 @@ from kinsight.alignment.training import Learner, Training
 from kinsight.errors import DataError, KinsightError, RunFolderError
 from kinsight.files import write_whole
 
-_KIND = "kinsight alignment network 1"
+_KIND, _WHAT = "kinsight alignment network 1", "a network for alignment"
 # Fields that came later; folders from before are without them, and were trained as these say.
 _LATER = ("light=0.0, ", "folds=1, ")
 
@@ -40,7 +40,7 @@ def load_network(path: str | Path, device: str = "cpu") -> AlignmentNetwork:
     Raises:
         DataError: no such file, or one of something else.
     """
-    value = _read(Path(path))
+    value = read_tensors(Path(path), _KIND, _WHAT)
     try:
         size = NetworkSize(**{name: tuple(width) for name, width in value["size"].items()})
         network = AlignmentNetwork(size)
@@ -77,7 +77,7 @@ def load_learner(
         RunFolderError: the file is of another training.
         DataError: it is no such file.
     """
-    value = _read(path)
+    value = read_tensors(path, _KIND, _WHAT)
     if value.get("asked") != settings(learner.training):
         raise RunFolderError(
             f"{path}: expected a training with the same settings, got another; choose another "
@@ -119,12 +119,17 @@ def _placed(polygons: Sequence[Polygon], places: torch.Tensor) -> list[Polygon]:
     return [p.moved(part - p.vertices) for p, part in zip(polygons, parts, strict=True)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path, kind: str, what: str) -> dict[str, Any]:
+    """What was saved there as ``kind``.
+
+    Raises:
+        DataError: no such file, or one of something else than ``what``.
+    """
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever a damaged file leads to
         said = error.strerror if isinstance(error, OSError) else "a file of something else"
-        raise DataError(f"{path}: expected a file of kinsight, got: {said}") from error
-    if not isinstance(value, dict) or value.get("kind") != _KIND:
-        raise DataError(f"{path}: expected a network for alignment, got something else")
+        raise DataError(f"{path}: expected a file of kinsight with {what}, got: {said}") from error
+    if not isinstance(value, dict) or value.get("kind") != kind:
+        raise DataError(f"{path}: expected {what}, got something else")
     return value

@@ -13,6 +13,7 @@ from kinsight.alignment.network import AlignmentNetwork
 from kinsight.alignment.patches import Displacements
 from kinsight.alignment.polygons import Polygon
 from kinsight.alignment.pyramid import Pyramid
+from kinsight.alignment.saved import read_tensors
 from kinsight.errors import DataError
 from kinsight.files import write_whole
 from kinsight.kernel.tangent_kernel import TangentKernel
@@ -21,6 +22,7 @@ WINDOWS = "windows.pt"
 KNOWN = 150  # windows of training that are kept
 _AT_ONCE = 256  # polygons whose windows are in memory
 _KIND = "kinsight alignment windows 1"
+_WHAT = "windows of a training (train again, or go without density: `--no-density`)"
 
 
 class Averaged(nn.Module):
@@ -130,24 +132,31 @@ def density(
     Cost: two sweeps over all windows, together 24 ms of one core a window of 96² px; the known
     ones again for every 256 polygons, 130 MB.
     """
+    reference = _shown(known)
+    was, where = network.training, next(network.parameters()).device
+    kernel = TangentKernel(Averaged(network).eval(), device=where)
+    found, side = np.zeros(len(polygons)), known.image.shape[-1]
+    pyramid = Pyramid(image, (known.scale,))
+    solid = [i for i, polygon in enumerate(polygons) if not polygon.is_empty]
+    try:
+        for start in range(0, len(solid), _AT_ONCE):
+            chosen = solid[start : start + _AT_ONCE]
+            parts = [window_of(pyramid, polygons, i, known.scale, side) for i in chosen]
+            found[chosen] = _alike(kernel, _stacked(parts, known.scale), reference)
+    finally:
+        network.train(was)
+    return found
+
+
+def _shown(known: Windows) -> Windows:
+    """Those in which the polygon has a pixel: without one there is no gradient."""
     has = known.mask.flatten(1).any(1)
     if not has.any():
         raise DataError(
             "known: expected windows with pixels of their polygons, got none; train on images that "
             "show their polygons"
         )
-    reference = known.part(has)
-    was, where = network.training, next(network.parameters()).device
-    kernel = TangentKernel(Averaged(network).eval(), device=where)
-    found, side = np.zeros(len(polygons)), known.image.shape[-1]
-    pyramid = Pyramid(image, (known.scale,))
-    solid = [i for i, polygon in enumerate(polygons) if not polygon.is_empty]
-    for start in range(0, len(solid), _AT_ONCE):
-        chosen = solid[start : start + _AT_ONCE]
-        parts = [window_of(pyramid, polygons, i, known.scale, side) for i in chosen]
-        found[chosen] = _alike(kernel, _stacked(parts, known.scale), reference)
-    network.train(was)
-    return found
+    return known.part(has)
 
 
 def _alike(kernel: TangentKernel, asked: Windows, reference: Windows) -> np.ndarray:
@@ -181,17 +190,6 @@ def load_windows(path: str | Path) -> Windows:
     Raises:
         DataError: no such file, or one of something else.
     """
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-        if value["kind"] != _KIND:
-            raise DataError(f"{path}: expected windows of an alignment, got {value['kind']!r}")
-        image, channels, mask = (value[name].float() for name in ("image", "channels", "mask"))
-        return Windows(image, channels, mask, value["scale"])
-    except DataError:
-        raise
-    except Exception as error:  # torch raises whatever a damaged file leads to
-        said = error.strerror if isinstance(error, OSError) else "a file of something else"
-        raise DataError(
-            f"{path}: expected windows of an alignment, got: {said}; train again, or go without "
-            "density (`--no-density`)"
-        ) from error
+    value = read_tensors(Path(path), _KIND, _WHAT)
+    image, channels, mask = (value[name].float() for name in ("image", "channels", "mask"))
+    return Windows(image, channels, mask, value["scale"])
